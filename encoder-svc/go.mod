@@ -1,0 +1,12 @@
+module github.com/facestudio/facestudio/encoder-svc
+
+go 1.26.0
+
+replace github.com/facestudio/facestudio/proto => ../proto
+
+require (
+	github.com/facestudio/facestudio/proto v0.0.0
+	github.com/facestudio/facestudio/services v0.0.0
+)
+
+replace github.com/facestudio/facestudio/services => ../services
