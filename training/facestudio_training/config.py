@@ -1,0 +1,220 @@
+"""Sizes and schedules of every model and stage; one TOML file fills them.
+
+A TOML table is a dataclass here, a key its field. Unknown tables and keys are
+errors, so that a misspelt key never trains the wrong model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+class ConfigError(ValueError):
+    """A config file that cannot be used; the text names the file and the key."""
+
+
+@dataclass
+class Paths:
+    """Folders. Relative ones count from the training/ folder, not the caller's."""
+
+    faces: str = "../../shared/faces"
+    teachers: str = "../../shared/teachers"
+    state: str = ".state"
+    bundle: str = ".state/bundle"
+
+
+@dataclass
+class Train:
+    """One stage's optimisation. `minutes` bounds it; the schedule spans `steps`."""
+
+    minutes: float = 10.0
+    steps: int = 10_000
+    batch: int = 64
+    lr: float = 1e-3
+    warmup: int = 200
+    weight_decay: float = 0.01
+    ema: float = 0.999
+    seed: int = 0
+
+
+@dataclass
+class Data:
+    size: int = 128
+    detector: str = "front"
+    examples: str = "configs/examples.txt"
+    mask_scale: float = 1.0
+    mask_fill: int = 128
+    limit: int = 0  # 0: every picture; otherwise so many per split, for trying things
+
+
+@dataclass
+class Vae:
+    latent_channels: int = 8
+    full_channels: int = 16  # at H/2
+    mid_channels: int = 96  # at H/4
+    low_channels: int = 192  # at H/8
+    mid_blocks: int = 2
+    low_blocks: int = 2
+    kl: float = 1e-4
+    gradient: float = 1.0
+    train: Train = field(default_factory=lambda: Train(minutes=25, steps=1_500, batch=32, lr=2e-3, ema=0.998))
+
+
+@dataclass
+class Unet:
+    latent_channels: int = 8
+    conv_channels: int = 128
+    conv_blocks: int = 2
+    width: int = 320
+    layers: int = 6
+    head_dim: int = 64
+    optimizer: str = "adamw"
+    style_drop: float = 0.3
+    face_drop: float = 0.1
+    both_drop: float = 0.1
+    other_photo: float = 0.5
+    compile: bool = False
+    train: Train = field(default_factory=lambda: Train(minutes=75, steps=4_000, batch=64, lr=8e-4, ema=0.999))
+
+
+@dataclass
+class Guidance:
+    image_dim: int = 768
+    face_dim: int = 512
+    tokens: int = 8
+    channels: int = 256
+
+
+@dataclass
+class VisionEncoder:
+    """One style encoder of the ensemble; `kind` is "vit" or "resnet"."""
+
+    name: str = "vit_8"
+    kind: str = "vit"
+    patch: int = 8
+    width: int = 192
+    layers: int = 6
+
+
+@dataclass
+class Clip:
+    image_size: int = 64
+    embed: int = 256
+    encoders: list[VisionEncoder] = field(default_factory=lambda: [
+        VisionEncoder("vit_8", "vit", 8, 192, 6),
+        VisionEncoder("resnet", "resnet", 0, 64, 4),
+        VisionEncoder("vit_16", "vit", 16, 256, 6),
+    ])
+    text_vocabulary: int = 4096
+    text_length: int = 32
+    text_width: int = 256
+    text_layers: int = 4
+    train: Train = field(default_factory=lambda: Train(minutes=15, batch=128))
+
+
+@dataclass
+class Face:
+    embed: int = 512
+    width: int = 32
+    train: Train = field(default_factory=lambda: Train(minutes=20, batch=128))
+
+
+@dataclass
+class Prior:
+    width: int = 512
+    layers: int = 4
+    train: Train = field(default_factory=lambda: Train(minutes=5, batch=256))
+
+
+@dataclass
+class Segmenter:
+    channels: int = 24
+    train: Train = field(default_factory=lambda: Train(minutes=8, batch=32))
+
+
+@dataclass
+class Bundle:
+    name: str = "facestudio-128"
+    version: str = "0.1.0"
+
+
+@dataclass
+class Config:
+    threads: int = 1
+    fresh: bool = False
+    paths: Paths = field(default_factory=Paths)
+    data: Data = field(default_factory=Data)
+    vae: Vae = field(default_factory=Vae)
+    unet: Unet = field(default_factory=Unet)
+    guidance: Guidance = field(default_factory=Guidance)
+    clip: Clip = field(default_factory=Clip)
+    face: Face = field(default_factory=Face)
+    prior: Prior = field(default_factory=Prior)
+    segmenter: Segmenter = field(default_factory=Segmenter)
+    bundle: Bundle = field(default_factory=Bundle)
+
+    def path(self, name: str) -> Path:
+        """A folder of `paths`, absolute."""
+        return (ROOT / getattr(self.paths, name)).resolve()
+
+    def state(self, stage: str) -> Path:
+        """The stage's own folder for checkpoints and results, created on demand."""
+        folder = self.path("state") / stage
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def load(path: Path) -> Config:
+    """Reads a TOML file; keys it leaves out keep their defaults."""
+    try:
+        raw = tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as err:
+        raise ConfigError(f"{path}: {err}") from err
+    return _fill(Config, raw, str(path))
+
+
+def _fill(cls, raw: dict, where: str):
+    types = typing.get_type_hints(cls)
+    values = {}
+    for key, value in raw.items():
+        if key not in types:
+            raise ConfigError(f"{where}: unknown key {key!r}; known: {', '.join(types)}")
+        kind, name = types[key], f"{where}: {key}"
+        if dataclasses.is_dataclass(kind):
+            default = getattr(cls(), key)
+            values[key] = _merge(default, value, name)
+        elif typing.get_origin(kind) is list:
+            item = typing.get_args(kind)[0]
+            values[key] = [_fill(item, v, name) if dataclasses.is_dataclass(item) else v for v in value]
+        elif kind is float and isinstance(value, int):
+            values[key] = float(value)
+        elif not isinstance(value, kind):
+            raise ConfigError(f"{name}: want {kind.__name__}, got {value!r}")
+        else:
+            values[key] = value
+    return cls(**values)
+
+
+def _merge(default, raw: dict, where: str):
+    """Fills over the field's own default, so [vae.train] keeps the VAE's other numbers."""
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{where}: want a table, got {raw!r}")
+    given = _fill_keys(type(default), raw, where, default)
+    return dataclasses.replace(default, **given)
+
+
+def _fill_keys(cls, raw: dict, where: str, default) -> dict:
+    types, out = typing.get_type_hints(cls), {}
+    for key, value in raw.items():
+        if key in types and dataclasses.is_dataclass(types[key]):
+            out[key] = _merge(getattr(default, key), value, f"{where}.{key}")
+        else:
+            out[key] = getattr(_fill(cls, {key: value}, where), key)
+    return out
