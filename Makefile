@@ -1,0 +1,116 @@
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+MODULES := proto services encoder-svc prior-svc segmenter-svc denoiser-svc gateway cli
+BINARIES := encoder-svc prior-svc segmenter-svc denoiser-svc gateway facestudio
+TOOLS := $(CURDIR)/bin/tools
+PYTHON := .venv/bin/python
+BUNDLE ?= models/facestudio-128
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+.PHONY: help
+help: ## Print the targets.
+	@awk -F ':.*## ' '/^[a-z][a-zA-Z-]*:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- for everybody ---------------------------------------------------------
+
+.PHONY: demo
+demo: build ## Set up, build, and make pictures of a person through the whole mesh (out/).
+	@scripts/demo.sh
+
+.PHONY: test
+test: test-go test-training ## Set up and run all tests.
+
+.PHONY: build
+build: setup ## Build the command and every service into bin/.
+	@mkdir -p bin
+	go build -o bin/ -ldflags "-X github.com/facestudio/facestudio/cli/internal/version.Version=$(VERSION)" $(foreach b,$(BINARIES),$(if $(filter facestudio,$(b)),./cli/cmd/facestudio,./$(b)/cmd/$(b)))
+
+.PHONY: setup
+setup: ## Fetch ONNX Runtime and the third-party models, pinned by digest.
+	@scripts/setup-models.sh
+
+.PHONY: clean
+clean: ## Remove what was built and made (not the fetched files, not training state).
+	rm -rf bin out
+
+# --- tests and checks ------------------------------------------------------
+
+.PHONY: test-go
+test-go: setup ## Run the Go tests of every module.
+	go test $(foreach m,$(MODULES),./$(m)/...)
+	cd tools && go test ./layout/...
+
+.PHONY: test-training
+test-training: setup-training ## Run the tests of the training code.
+	$(PYTHON) -m pytest -q training/tests
+
+.PHONY: race
+race: setup ## Run the short Go tests with the race detector.
+	go test -race -short $(foreach m,$(filter-out proto,$(MODULES)),./$(m)/...)
+
+.PHONY: vet
+vet: ## go vet, every module.
+	go vet $(foreach m,$(MODULES),./$(m)/...)
+
+.PHONY: lint
+lint: $(TOOLS)/golangci-lint $(TOOLS)/buf ## Run the linters.
+	cd proto && $(TOOLS)/buf lint
+	for m in $(filter-out proto,$(MODULES)); do (cd $$m && $(TOOLS)/golangci-lint run --config ../.golangci.yml ./...); done
+
+.PHONY: modules
+modules: ## Build each module by itself, without the workspace.
+	for m in $(MODULES); do (cd $$m && GOWORK=off go build ./...); done
+
+.PHONY: generate
+generate: $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc ## Generate code from the protos.
+	cd proto && PATH="$(TOOLS):$$PATH" buf generate
+
+.PHONY: verify-generate
+verify-generate: generate ## Fail when generated code is out of date (fix: make generate).
+	@git diff --exit-code --stat -- proto/gen || { echo "generated code was out of date: commit what 'make generate' changed" >&2; exit 1; }
+
+.PHONY: breaking
+breaking: $(TOOLS)/buf ## Fail on a breaking change of the protos against main.
+	cd proto && $(TOOLS)/buf breaking --against '../.git#branch=main,subdir=proto'
+
+.PHONY: tidy
+tidy: ## Tidy every module.
+	for m in $(MODULES) tools; do (cd $$m && GOWORK=off go mod tidy); done
+	go work sync
+
+.PHONY: bench
+bench: build ## Measure speed, memory and start-up with the default bundle.
+	@scripts/bench.sh
+
+# --- training (Python) -----------------------------------------------------
+
+.PHONY: setup-training
+setup-training: $(PYTHON) ## Make the Python environment of training/ (PyTorch, 5 GB).
+
+$(PYTHON): training/requirements.txt
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check -r training/requirements.txt
+	@touch $(PYTHON)
+
+.PHONY: train
+train: setup-training ## Train the default bundle from the face shards (hours; resumes).
+	cd training && ../$(PYTHON) -m facestudio_training all --config configs/default.toml
+
+.PHONY: golden
+golden: setup-training ## Compute the golden values of the Go tests anew.
+	cd training && ../$(PYTHON) -m facestudio_training.golden
+
+# --- tools, pinned in tools/go.mod -----------------------------------------
+
+$(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc &: tools/go.mod
+	@mkdir -p $(TOOLS)
+	cd tools && go build -o $(TOOLS)/ github.com/bufbuild/buf/cmd/buf google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
+	@touch $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc
+
+$(TOOLS)/golangci-lint: tools/lint/go.mod
+	@mkdir -p $(TOOLS)
+	cd tools/lint && go build -o $(TOOLS)/ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@
