@@ -12,6 +12,12 @@ import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .models.face import FaceConfig
+from .models.prior import PriorConfig
+from .models.segmenter import SegmenterConfig
+from .models.text import TextConfig
+from .models.vision import VisionConfig
+
 
 class ConfigError(ValueError):
     """A config file that cannot be used; the text names the file and the key."""
@@ -46,7 +52,7 @@ class Data:
     size: int = 128
     detector: str = "front"
     examples: str = "configs/examples.txt"
-    mask_scale: float = 1.0
+    mask_scale: float = 1.1  # on the detector's box, about its centre
     mask_fill: int = 128
     limit: int = 0  # 0: every picture; otherwise so many per split, for trying things
 
@@ -90,50 +96,33 @@ class Guidance:
 
 
 @dataclass
-class VisionEncoder:
-    """One style encoder of the ensemble; `kind` is "vit" or "resnet"."""
-
-    name: str = "vit_8"
-    kind: str = "vit"
-    patch: int = 8
-    width: int = 192
-    layers: int = 6
-
-
-@dataclass
 class Clip:
-    image_size: int = 64
-    embed: int = 256
-    encoders: list[VisionEncoder] = field(default_factory=lambda: [
-        VisionEncoder("vit_8", "vit", 8, 192, 6),
-        VisionEncoder("resnet", "resnet", 0, 64, 4),
-        VisionEncoder("vit_16", "vit", 16, 256, 6),
-    ])
-    text_vocabulary: int = 4096
-    text_length: int = 32
-    text_width: int = 256
-    text_layers: int = 4
-    train: Train = field(default_factory=lambda: Train(minutes=15, batch=128))
+    """The vision trio and the text encoder, trained together."""
+
+    vision: VisionConfig = field(default_factory=VisionConfig)
+    text: TextConfig = field(default_factory=TextConfig)
+    noise: float = 0.2  # added to embeddings before they are decoded, in training
+    train: Train = field(default_factory=lambda: Train(minutes=14, steps=1_600, batch=64, lr=1.5e-3, ema=0.995))
 
 
 @dataclass
 class Face:
-    embed: int = 512
-    width: int = 32
-    train: Train = field(default_factory=lambda: Train(minutes=20, batch=128))
+    model: FaceConfig = field(default_factory=FaceConfig)
+    train: Train = field(default_factory=lambda: Train(minutes=12, steps=1_500, batch=64, lr=2e-3, ema=0.995))
 
 
 @dataclass
 class Prior:
-    width: int = 512
-    layers: int = 4
-    train: Train = field(default_factory=lambda: Train(minutes=5, batch=256))
+    model: PriorConfig = field(default_factory=PriorConfig)
+    steps: int = 10  # DDIM steps at run time
+    guidance: float = 1.5
+    train: Train = field(default_factory=lambda: Train(minutes=4, steps=4_000, batch=256, lr=1e-3, ema=0.998))
 
 
 @dataclass
 class Segmenter:
-    channels: int = 24
-    train: Train = field(default_factory=lambda: Train(minutes=8, batch=32))
+    model: SegmenterConfig = field(default_factory=SegmenterConfig)
+    train: Train = field(default_factory=lambda: Train(minutes=5, steps=1_200, batch=32, lr=2e-3, ema=0.995))
 
 
 @dataclass
