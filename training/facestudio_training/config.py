@@ -108,7 +108,7 @@ class Clip:
 @dataclass
 class Face:
     model: FaceConfig = field(default_factory=FaceConfig)
-    train: Train = field(default_factory=lambda: Train(minutes=12, steps=1_500, batch=64, lr=2e-3, ema=0.995))
+    train: Train = field(default_factory=lambda: Train(minutes=12, steps=1_700, batch=64, lr=2e-3, ema=0.995))
 
 
 @dataclass

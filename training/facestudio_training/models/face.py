@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,8 +16,8 @@ class FaceConfig:
 
     size: int = 112
     embed: int = 512
-    widths: tuple[int, ...] = (24, 48, 112, 192)
-    blocks: tuple[int, ...] = (1, 1, 1)
+    widths: list[int] = field(default_factory=lambda: [24, 48, 112, 192])
+    blocks: list[int] = field(default_factory=lambda: [1, 1, 1])
     readout: int = 16
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from .vision import ConvUnit, ResidualUnit
 class SegmenterConfig:
     """widths: channels at a fourth, an eighth and a sixteenth of the picture's side."""
 
-    widths: tuple[int, ...] = (32, 64, 96)
+    widths: list[int] = field(default_factory=lambda: [32, 64, 96])
     refine: int = 16
 
 

@@ -8,7 +8,7 @@ rather than pooled: pooling drops the layout that a style picture is given for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ class VisionConfig:
     vit_16_dim: int = 160
     vit_16_layers: int = 3
     head: int = 32
-    resnet_widths: tuple[int, ...] = (32, 64, 128)
+    resnet_widths: list[int] = field(default_factory=lambda: [32, 64, 128])
     readout: int = 1536
 
 

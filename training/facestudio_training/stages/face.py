@@ -1,0 +1,187 @@
+"""Trains the face encoder: distilled from MobileFaceNet, with a little margin loss over identities."""
+
+from __future__ import annotations
+
+import csv
+import os
+import time
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..config import Config
+from ..data import align, augment, pictures
+from ..models.face import FaceEncoder
+from ..models.teachers import mobilefacenet
+from ..trainer import Trainer, autocast, load_weights, save, setup
+
+TEACHER_WIDTH = 128
+# The usual five points of a 112x112 face: eyes, nose, mouth corners, left to right in the picture.
+FIVE = np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366],
+                 [41.5493, 92.3655], [70.7299, 92.2041]])
+FIVE_NAMES = ("leye", "reye", "nose", "lmouth", "rmouth")
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # the teacher's own preprocessing
+SCALE, MARGIN = 32.0, 0.2  # of the margin loss
+
+
+class Heads(nn.Module):
+    """What only training needs: the read-out to the teacher's space and one centre an identity."""
+
+    def __init__(self, embed: int, identities: int) -> None:
+        super().__init__()
+        self.teacher = nn.Linear(embed, TEACHER_WIDTH, bias=False)
+        self.centres = nn.Parameter(torch.randn(max(1, identities), embed) * 0.05)
+
+
+def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
+    """Writes <state>/face/face.safetensors (the encoder alone) and face.json (its figures)."""
+    setup(threads, cfg.face.train.seed)
+    cv2.setNumThreads(threads)
+    data = pictures.load(cfg)
+    taught = teacher_embeddings(cfg, data)
+    rows = data.where("train", "low")
+    rows = rows[data.found[rows]]
+    labels, repeated = identities(data.identity, rows)
+    encoder = FaceEncoder(cfg.face.model).to(memory_format=torch.channels_last)
+    heads = Heads(cfg.face.model.embed, int(labels.max()) + 1)
+    train = cfg.face.train
+    t = Trainer(cfg.state("face"), "face_train", {"encoder": encoder, "heads": heads}, train, minutes, cfg.fresh)
+    rng = np.random.default_rng(train.seed + t.at)
+    for _ in t:
+        chosen = batch_rows(rows, repeated, train.batch, rng)
+        x = augment.to_tensor(np.stack([crop(data, i, rng) for i in chosen]))
+        with autocast():
+            e = encoder(x)
+        target = torch.from_numpy(taught[chosen])
+        distil, relation, margin = losses(heads, e, target, torch.from_numpy(labels[chosen]))
+        t.step(distil + 10 * relation + 0.05 * margin, len(chosen),
+               distil=distil, relation=relation, margin=margin)
+    t.load_ema()
+    save(cfg.state("face") / "face.safetensors", encoder.state_dict(), {})
+    figures = measure(cfg, data, taught, encoder)
+    save(cfg.state("face") / "face.safetensors", encoder.state_dict(), figures | {"images": t.images})
+
+
+def load(cfg: Config) -> FaceEncoder:
+    """The trained encoder, in evaluation mode."""
+    encoder = FaceEncoder(cfg.face.model)
+    load_weights(encoder, cfg.state("face") / "face.safetensors")
+    return encoder.eval().to(memory_format=torch.channels_last)
+
+
+def losses(heads: Heads, e: Tensor, target: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """1 - cosine of the read-out to the teacher; squared error of the batch's similarity
+    matrices; CosFace over the rows whose identity has several pictures (label >= 0)."""
+    distil = 1 - F.cosine_similarity(heads.teacher(e), target).mean()
+    apart = ~torch.eye(len(e), dtype=torch.bool)
+    relation = ((e @ e.T - target @ target.T)[apart] ** 2).mean()
+    known = labels >= 0
+    if not known.any():
+        return distil, relation, e.new_zeros(())
+    cosine = e[known] @ F.normalize(heads.centres, dim=1).T
+    margin = MARGIN * F.one_hot(labels[known], cosine.shape[1])
+    return distil, relation, F.cross_entropy(SCALE * (cosine - margin), labels[known])
+
+
+def identities(identity: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Labels [N] (-1 where an identity has one picture) and the rows of each labelled identity."""
+    labels = np.full(len(identity), -1, np.int64)
+    order = rows[np.argsort(identity[rows], kind="stable")]
+    groups = np.split(order, np.flatnonzero(np.diff(identity[order])) + 1)
+    repeated = [g for g in groups if len(g) > 1]
+    for label, group in enumerate(repeated):
+        labels[group] = label
+    return labels, repeated
+
+
+def batch_rows(rows: np.ndarray, repeated: list[np.ndarray], size: int, rng: np.random.Generator) -> np.ndarray:
+    """Half of a batch at random, half as pairs of one person, which relations need."""
+    pairs = size // 4 if repeated else 0
+    chosen = [rng.choice(repeated[k], 2, replace=False) for k in rng.integers(0, len(repeated), pairs)] if pairs else []
+    return np.concatenate([rng.choice(rows, size - 2 * pairs), *chosen])
+
+
+def crop(data: pictures.Pictures, i: int, rng: np.random.Generator) -> np.ndarray:
+    """An aligned face [112,112,3] whose alignment, sharpness, colour and side are disturbed."""
+    points = data.points[i] + rng.normal(0, 0.8, (4, 2))
+    matrix = augment.jitter(align.similarity(points, align.ARCFACE_112), 112, rng,
+                            shift=3.0, scale=0.05, turn=5.0)
+    face = cv2.warpAffine(np.asarray(data.pixels[i]), matrix, (112, 112), flags=cv2.INTER_LINEAR)
+    if rng.random() < 0.5:
+        face = face[:, ::-1]
+    if rng.random() < 0.25:
+        face = augment.soften(face, int(rng.integers(36, 90)))
+    return augment.colour(face, rng)
+
+
+def teacher_embeddings(cfg: Config, data: pictures.Pictures) -> np.ndarray:
+    """The teacher's unit embeddings [N,128], both sides averaged, on crops by the five points of
+    faces.tsv; computed once and kept by file name. Rows that are not in faces.tsv stay zero."""
+    at = cfg.state("face") / "teacher.npz"
+    with open(cfg.path("faces") / "faces.tsv", newline="") as file:
+        points = {r["file"]: [[float(r[f"{n}_x"]), float(r[f"{n}_y"])] for n in FIVE_NAMES]
+                  for r in csv.DictReader(file, delimiter="\t")}
+    held = {}
+    if at.exists():
+        kept = np.load(at)
+        held = dict(zip(kept["file"], kept["embed"], strict=True))
+    missing = [i for i, f in enumerate(data.file) if f in points and f not in held]
+    net = mobilefacenet(cfg.path("teachers") / "mobilefacenet_foamliu.pt").to(memory_format=torch.channels_last)
+    mean, std = (torch.tensor(v)[None, :, None, None] for v in (MEAN, STD))
+    started = shown = time.monotonic()
+    for start in range(0, len(missing), 64):
+        part = missing[start:start + 64]
+        crops = [cv2.warpAffine(np.asarray(data.pixels[i]),
+                                align.similarity(np.array(points[data.file[i]]), FIVE), (112, 112)) for i in part]
+        x = (augment.to_tensor(np.stack(crops)) * 0.5 + 0.5 - mean) / std
+        with torch.no_grad(), autocast():
+            e = net(x).float() + net(x.flip(3)).float()
+        held.update(zip(data.file[part], F.normalize(e, dim=1).numpy(), strict=True))
+        if time.monotonic() - shown > 15:
+            shown = time.monotonic()
+            left = (shown - started) / (start + 64) * (len(missing) - start)
+            print(f"face: teacher {start}/{len(missing)}, {left / 60:.1f} min left", flush=True)
+    if missing:
+        with open(at.with_suffix(".part"), "wb") as out:
+            np.savez(out, file=np.array(list(held)), embed=np.stack(list(held.values())))
+        os.replace(at.with_suffix(".part"), at)
+    blank = np.zeros(TEACHER_WIDTH, np.float32)
+    return np.stack([held.get(f, blank) for f in data.file])
+
+
+def embed(encoder: FaceEncoder, faces: np.ndarray, batch: int = 64) -> np.ndarray:
+    """Aligned faces uint8 [N,112,112,3] -> unit embeddings [N,512]."""
+    out = []
+    for start in range(0, len(faces), batch):
+        with torch.no_grad(), autocast():
+            out.append(encoder(augment.to_tensor(np.asarray(faces[start:start + batch]))).float().numpy())
+    return np.concatenate(out)
+
+
+def verification(e: np.ndarray, identity: np.ndarray) -> dict:
+    """Over all pairs: share of genuine ones above the similarity that one impostor pair in a
+    thousand reaches, and the mean cosine of both kinds."""
+    upper = np.triu_indices(len(e), 1)
+    cosine, same = (e @ e.T)[upper], (identity[:, None] == identity[None])[upper]
+    if not same.any() or same.all():
+        return {}
+    threshold = np.quantile(cosine[~same], 1 - 1e-3)
+    return {"tar_at_far_1e-3": float((cosine[same] > threshold).mean()), "threshold": float(threshold),
+            "genuine": float(cosine[same].mean()), "impostor": float(cosine[~same].mean())}
+
+
+def measure(cfg: Config, data: pictures.Pictures, taught: np.ndarray, encoder: FaceEncoder) -> dict:
+    """Verification on the development people, beside the teacher's."""
+    rows = data.where("dev")
+    rows = rows[data.found[rows]]
+    if not len(rows):
+        return {}
+    encoder.eval()
+    figures = {"student": verification(embed(encoder, data.faces[rows]), data.identity[rows]),
+               "teacher": verification(taught[rows], data.identity[rows])}
+    for name, values in figures.items():
+        print(f"face: {name}: " + ", ".join(f"{k} {v:.3f}" for k, v in values.items()), flush=True)
+    return figures
