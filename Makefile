@@ -41,7 +41,7 @@ clean: ## Remove what was built and made (not the fetched files, not training st
 .PHONY: test-go
 test-go: setup ## Run the Go tests of every module.
 	go test $(foreach m,$(MODULES),./$(m)/...)
-	cd tools && go test ./layout/...
+	cd tools && GOWORK=off go test ./layout/...
 
 .PHONY: test-training
 test-training: setup-training ## Run the tests of the training code.
@@ -107,10 +107,10 @@ golden: setup-training ## Compute the golden values of the Go tests anew.
 
 $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc &: tools/go.mod
 	@mkdir -p $(TOOLS)
-	cd tools && go build -o $(TOOLS)/ github.com/bufbuild/buf/cmd/buf google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
+	cd tools && GOWORK=off go build -o $(TOOLS)/ github.com/bufbuild/buf/cmd/buf google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
 	@touch $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc
 
 $(TOOLS)/golangci-lint: tools/lint/go.mod
 	@mkdir -p $(TOOLS)
-	cd tools/lint && go build -o $(TOOLS)/ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	cd tools/lint && GOWORK=off go build -o $(TOOLS)/ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	@touch $@
