@@ -102,7 +102,7 @@ class Clip:
     vision: VisionConfig = field(default_factory=VisionConfig)
     text: TextConfig = field(default_factory=TextConfig)
     noise: float = 0.2  # added to embeddings before they are decoded, in training
-    train: Train = field(default_factory=lambda: Train(minutes=14, steps=1_600, batch=64, lr=1.5e-3, ema=0.995))
+    train: Train = field(default_factory=lambda: Train(minutes=14, steps=1_900, batch=64, lr=1.5e-3, ema=0.995))
 
 
 @dataclass
@@ -129,12 +129,15 @@ class Segmenter:
 class Bundle:
     name: str = "facestudio-128"
     version: str = "0.1.0"
+    steps: int = 25  # of the sampler, when a request names none
+    guidance_scale: float = 3.0
 
 
 @dataclass
 class Config:
     threads: int = 1
     fresh: bool = False
+    file: Path = Path()  # where it was read from
     paths: Paths = field(default_factory=Paths)
     data: Data = field(default_factory=Data)
     vae: Vae = field(default_factory=Vae)
@@ -166,7 +169,9 @@ def load(path: Path) -> Config:
         raw = tomllib.loads(path.read_text())
     except (OSError, tomllib.TOMLDecodeError) as err:
         raise ConfigError(f"{path}: {err}") from err
-    return _fill(Config, raw, str(path))
+    cfg = _fill(Config, raw, str(path))
+    cfg.file = path.resolve()
+    return cfg
 
 
 def _fill(cls, raw: dict, where: str):

@@ -1,0 +1,53 @@
+"""MODEL_CARD.md: what the bundle is, what it may be used for, what was measured."""
+
+from __future__ import annotations
+
+from ..config import Config
+from .check import Report
+
+INTENDED = """## Use
+
+Intended: research on identity-preserving image synthesis, tests and demonstrations of this software, with pictures of
+people who agreed to it or of people who do not exist.
+
+Not allowed: any commercial use; pictures of people without their consent; impersonation, harassment, deception or
+sexual content; identifying, verifying or tracking people. The face encoder is a part of the generator and no biometric
+product: its scores are no proof of who somebody is. Every picture made with it is synthetic and must be called so.
+"""
+
+LIMITS = """## Limits
+
+- Trained in hours on two processor cores: likeness is far from the paper's, details are soft, and hands, text, hats
+  and busy backgrounds come out wrong.
+- Pictures of {size}x{size} pixels with one large, roughly frontal face are what it has seen; other sizes and several
+  people in one picture work through the masks, not through training pictures of groups.
+- The training pictures over-represent young, light-skinned adults and celebrities, with template captions; results for
+  other people and other wording are worse. Nobody under 18 is in them by their labels.
+- Prompts are understood as far as the captions go: age, sex, hair, beard, glasses, smile. English only.
+"""
+
+
+def card(cfg: Config, reports: list[Report], trained_on: list[str], figures: dict[str, str], random_weights: bool) -> str:
+    """figures: what was measured -> result, as the text of a table."""
+    parts = [f"# {cfg.bundle.name} {cfg.bundle.version}\n"]
+    if random_weights:
+        parts.append("Random weights of the default architecture at its smallest. It makes noise, in milliseconds, "
+                     "through the same contract as a trained bundle; tests run it.\n")
+    else:
+        parts.append(f"Models of FaceStudio for {cfg.data.size}x{cfg.data.size} pictures, trained from scratch by this "
+                     "repository's `training/`: face photos say who, a style picture or a text says what.\n")
+    parts.append("Licence: research only, not for commercial use (`research-only` in the manifest). The face detector "
+                 "is BlazeFace of MediaPipe (Apache-2.0); it is fetched at set-up and is not part of this folder.\n")
+    if not random_weights:
+        parts += [INTENDED, "## Training data\n", "\n".join(f"- {t}" for t in trained_on),
+                  "\nNo picture of a real person is part of this repository.\n", LIMITS.format(size=cfg.data.size)]
+        if figures:
+            parts += ["## Measured\n", "| what | result |\n|---|---|",
+                      "\n".join(f"| {what} | {result} |" for what, result in figures.items()), ""]
+    parts += ["## Graphs\n",
+              "Weights are fp16, arithmetic is float32. Parity: largest difference to PyTorch with the same weights. "
+              "Rounding: root mean square change by fp16, as a share of the output's spread.\n",
+              "| graph | MB | parity | rounding | same bits in any batch of 2 or more |\n|---|---|---|---|---|",
+              "\n".join(f"| {r.key} | {r.bytes / 1e6:.2f} | {r.parity:.0e} | {r.rounding:.0e} | "
+                        f"{'yes' if r.batch_invariant else 'no'} |" for r in reports), ""]
+    return "\n".join(parts)
