@@ -60,14 +60,18 @@ class Data:
 @dataclass
 class Vae:
     latent_channels: int = 8
-    full_channels: int = 16  # at H/2
+    full_channels: int = 32  # at H/2
     mid_channels: int = 96  # at H/4
-    low_channels: int = 192  # at H/8
-    mid_blocks: int = 2
+    low_channels: int = 160  # at H/8
+    mid_blocks: int = 2  # in the decoder; the encoder has one fewer
     low_blocks: int = 2
-    kl: float = 1e-4
-    gradient: float = 1.0
-    train: Train = field(default_factory=lambda: Train(minutes=25, steps=1_500, batch=32, lr=2e-3, ema=0.998))
+    gradient: float = 1.0  # weight of the loss on finite differences
+    noise: float = 0.1  # added to the latents in training; their own deviation is 1
+    shrunk: float = 0.25  # share of steps on latents averaged down by two
+    crop: int = 64
+    refine_noise: float = 0.3
+    train: Train = field(default_factory=lambda: Train(minutes=24, steps=20_000, batch=32, lr=2e-3, ema=0.998))
+    refine: Train = field(default_factory=lambda: Train(minutes=15, steps=20_000, batch=8, lr=1e-3, ema=0.998))
 
 
 @dataclass

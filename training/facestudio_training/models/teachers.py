@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 class _Unit(nn.Sequential):
@@ -89,4 +90,17 @@ def mobilefacenet(path: Path) -> MobileFaceNet:
     """The teacher of the face encoder, in evaluation mode."""
     net = MobileFaceNet()
     net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return net.eval().requires_grad_(False)
+    net.eval().requires_grad_(False)
+    for module in list(net.modules()):
+        fold(module)
+    return net
+
+
+def fold(module: nn.Module) -> None:
+    """Merges every batch norm that directly follows a convolution in a Sequential into it."""
+    if not isinstance(module, nn.Sequential):
+        return
+    for i in range(len(module) - 1):
+        if isinstance(module[i], nn.Conv2d) and isinstance(module[i + 1], nn.BatchNorm2d):
+            module[i] = fuse_conv_bn_eval(module[i], module[i + 1])
+            module[i + 1] = nn.Identity()

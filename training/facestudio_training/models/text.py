@@ -17,7 +17,7 @@ PAD = 0
 class TextConfig:
     """vocabulary: rows of the embedding table (at least the tokenizer's); length: ids a prompt."""
 
-    vocabulary: int = 2048
+    vocabulary: int = 1536
     length: int = 32
     dim: int = 192
     layers: int = 2

@@ -118,8 +118,7 @@ def crop(data: pictures.Pictures, i: int, rng: np.random.Generator) -> np.ndarra
 
 
 def teacher_embeddings(cfg: Config, data: pictures.Pictures) -> np.ndarray:
-    """The teacher's unit embeddings [N,128], both sides averaged, on crops by the five points of
-    faces.tsv; computed once and kept by file name. Rows that are not in faces.tsv stay zero."""
+    """The teacher's unit embeddings [N,128] on crops by the five points of faces.tsv; computed once and kept by file name. Rows that are not in faces.tsv stay zero."""
     at = cfg.state("face") / "teacher.npz"
     with open(cfg.path("faces") / "faces.tsv", newline="") as file:
         points = {r["file"]: [[float(r[f"{n}_x"]), float(r[f"{n}_y"])] for n in FIVE_NAMES]
@@ -127,7 +126,7 @@ def teacher_embeddings(cfg: Config, data: pictures.Pictures) -> np.ndarray:
     held = {}
     if at.exists():
         kept = np.load(at)
-        held = dict(zip(kept["file"], kept["embed"], strict=True))
+        held = dict(zip(kept["names"], kept["embeds"], strict=True))
     missing = [i for i, f in enumerate(data.file) if f in points and f not in held]
     net = mobilefacenet(cfg.path("teachers") / "mobilefacenet_foamliu.pt").to(memory_format=torch.channels_last)
     mean, std = (torch.tensor(v)[None, :, None, None] for v in (MEAN, STD))
@@ -138,15 +137,15 @@ def teacher_embeddings(cfg: Config, data: pictures.Pictures) -> np.ndarray:
                                 align.similarity(np.array(points[data.file[i]]), FIVE), (112, 112)) for i in part]
         x = (augment.to_tensor(np.stack(crops)) * 0.5 + 0.5 - mean) / std
         with torch.no_grad(), autocast():
-            e = net(x).float() + net(x.flip(3)).float()
-        held.update(zip(data.file[part], F.normalize(e, dim=1).numpy(), strict=True))
+            e = net(x.to(memory_format=torch.channels_last))
+        held.update(zip(data.file[part], e.float().numpy(), strict=True))
         if time.monotonic() - shown > 15:
             shown = time.monotonic()
             left = (shown - started) / (start + 64) * (len(missing) - start)
             print(f"face: teacher {start}/{len(missing)}, {left / 60:.1f} min left", flush=True)
     if missing:
         with open(at.with_suffix(".part"), "wb") as out:
-            np.savez(out, file=np.array(list(held)), embed=np.stack(list(held.values())))
+            np.savez(out, names=np.array(list(held)), embeds=np.stack(list(held.values())))
         os.replace(at.with_suffix(".part"), at)
     blank = np.zeros(TEACHER_WIDTH, np.float32)
     return np.stack([held.get(f, blank) for f in data.file])

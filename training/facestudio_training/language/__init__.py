@@ -1,0 +1,1 @@
+"""Prompts: how pictures are described in training, and word pieces."""
