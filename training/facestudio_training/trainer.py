@@ -148,7 +148,7 @@ class Trainer:
         self.images += images
         self.count += 1
         for k, v in {"loss": loss, "norm": norm, **figures}.items():
-            self.sum[k] = self.sum.get(k, 0.0) + float(v)
+            self.sum[k] = self.sum.get(k, 0.0) + float(v.detach() if torch.is_tensor(v) else v)
 
     def show(self) -> None:
         now = time.monotonic()

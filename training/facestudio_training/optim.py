@@ -1,0 +1,60 @@
+"""Muon for matrices and convolutions, AdamW for everything else.
+
+Muon steps along the nearest orthogonal matrix to the momentum, so every
+direction of a weight moves equally far; on short trainings like ours that is
+worth more than its extra arithmetic.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from .config import Train
+
+
+class Muon(torch.optim.Optimizer):
+    """Weights of two or more dimensions, seen as [out, rest]. lr is the RMS change of an entry
+    per step relative to a unit-RMS orthogonal update, comparable with AdamW's."""
+
+    def __init__(self, params, lr: float, momentum: float = 0.95, weight_decay: float = 0.01, iterations: int = 5):
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay,
+                                  "iterations": iterations})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                state = self.state[p]
+                if "momentum" not in state:
+                    state["momentum"] = torch.zeros_like(p)
+                held = state["momentum"]
+                held.lerp_(p.grad, 1 - group["momentum"])
+                update = p.grad.lerp(held, group["momentum"]).flatten(1)
+                update = orthogonal(update, group["iterations"])
+                p.mul_(1 - group["lr"] * group["weight_decay"])
+                p.add_(update.view_as(p), alpha=-group["lr"] * 0.2 * max(update.shape) ** 0.5)
+
+
+def orthogonal(matrix: torch.Tensor, iterations: int) -> torch.Tensor:
+    """About U V^T of the matrix's U S V^T, by quintic Newton-Schulz in bf16."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = (matrix.T if tall else matrix).bfloat16()
+    x = x / (x.norm() + 1e-7)
+    for _ in range(iterations):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return (x.T if tall else x).to(matrix.dtype)
+
+
+def mixed(module: torch.nn.Module, train: Train, outside: tuple[str, ...] = ()) -> list[torch.optim.Optimizer]:
+    """Muon for the module's weights, AdamW for biases, norms and parameters named in outside
+    (first and last layers, whose rows are not directions of one kind)."""
+    hidden, rest = [], []
+    for name, p in module.named_parameters():
+        if p.requires_grad:
+            (hidden if p.ndim >= 2 and not name.startswith(outside or "\0") else rest).append(p)
+    return [Muon(hidden, lr=train.lr, weight_decay=train.weight_decay),
+            torch.optim.AdamW(rest, lr=train.lr, weight_decay=0.0, betas=(0.9, 0.98), fused=True)]
