@@ -1,0 +1,4 @@
+// Package rpc is the mesh's gRPC: a server with health, reflection, traces,
+// message limits, recovery, one mapping of faults to statuses and a stop
+// within a grace; and the client connection that fits it.
+package rpc

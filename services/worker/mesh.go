@@ -1,0 +1,190 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
+	"github.com/facestudio/facestudio/services/blob"
+	"github.com/facestudio/facestudio/services/bundle"
+	"github.com/facestudio/facestudio/services/config"
+	"github.com/facestudio/facestudio/services/fault"
+)
+
+// Mesh is what an operator sets about the things that all processes of a mesh
+// share: the queue, the pictures and the bundle.
+type Mesh struct {
+	// NATSURL is one or more NATS servers, comma-separated.
+	NATSURL string
+	// NATSCreds is a file of NATS user credentials. Empty: none.
+	NATSCreds string
+	// NATSToken is a NATS token. Empty: none.
+	NATSToken config.Secret
+	// NATSWait is how long a start waits for the server.
+	NATSWait time.Duration
+	// BlobURL is where pictures are stored: file:///folder, mem://, or a
+	// bucket as gocloud.dev names it.
+	BlobURL string
+	// Bundle is the folder of the model bundle.
+	Bundle string
+	// BundleCache is the folder of a bundle's fetched files. Empty: .cache/models
+	// beside the folder that holds the bundles.
+	BundleCache string
+	// RequireCommercial refuses a bundle whose licence forbids commercial use.
+	RequireCommercial bool
+}
+
+// Register implements config.Section.
+func (m *Mesh) Register(s *config.Set) {
+	s.String(&m.NATSURL, "nats-url", nats.DefaultURL, "NATS servers, comma-separated")
+	s.String(&m.NATSCreds, "nats-creds", "", "file of NATS user credentials")
+	s.Secret(&m.NATSToken, "nats-token", "NATS token")
+	s.Duration(&m.NATSWait, "nats-wait", 30*time.Second, "how long a start waits for NATS")
+	s.String(&m.BlobURL, "blob-url", "", "where pictures are stored: file:///folder, mem:// or a bucket's URL; the same for all processes")
+	m.RegisterBundle(s)
+}
+
+// RegisterBundle registers only the settings of the bundle.
+func (m *Mesh) RegisterBundle(s *config.Set) {
+	s.String(&m.Bundle, "bundle", DefaultBundle(), "folder of the model bundle")
+	s.String(&m.BundleCache, "bundle-cache", "", "folder of the bundle's fetched files; empty is .cache/models beside the folder of bundles")
+	s.Bool(&m.RequireCommercial, "require-commercial", false, "refuse a bundle whose licence forbids commercial use")
+}
+
+// Validate implements config.Section.
+func (m *Mesh) Validate(p *config.Problems) {
+	for server := range strings.SplitSeq(m.NATSURL, ",") {
+		u, err := url.Parse(strings.TrimSpace(server))
+		p.Check(err == nil && u.Host != "", "nats-url", "%q is no URL: use nats://host:4222", config.RedactURL(server))
+	}
+	p.Check(m.NATSCreds == "" || isFile(m.NATSCreds), "nats-creds", "%s is no readable file", m.NATSCreds)
+	p.Check(m.NATSWait > 0, "nats-wait", "%v is not positive: use for example 30s", m.NATSWait)
+	u, err := url.Parse(m.BlobURL)
+	p.Check(err == nil && u.Scheme != "", "blob-url",
+		"%q is no URL: use file:///folder, the same for all processes of the mesh", config.RedactURL(m.BlobURL))
+	m.ValidateBundle(p)
+}
+
+// ValidateBundle checks only the settings of the bundle.
+func (m *Mesh) ValidateBundle(p *config.Problems) {
+	p.Check(m.Bundle != "", "bundle", "no bundle is named: give the folder that holds bundle.json")
+	if m.Bundle != "" {
+		p.Check(isFile(filepath.Join(m.Bundle, "bundle.json")), "bundle",
+			"%s has no bundle.json: give the folder of a bundle", m.Bundle)
+	}
+}
+
+// OpenBundle opens and verifies the bundle.
+func (m *Mesh) OpenBundle() (*bundle.Bundle, error) {
+	return bundle.Open(m.Bundle, bundle.Options{Cache: m.Cache(), RequireCommercial: m.RequireCommercial})
+}
+
+// Cache is the folder of the bundle's fetched files.
+func (m *Mesh) Cache() string {
+	if m.BundleCache != "" {
+		return m.BundleCache
+	}
+	dir := m.Bundle
+	if resolved, err := filepath.Abs(dir); err == nil {
+		dir = resolved
+	}
+	return filepath.Join(dir, "..", "..", ".cache", "models")
+}
+
+// OpenBlobs opens the blob store.
+func (m *Mesh) OpenBlobs(ctx context.Context) (*blob.Store, error) {
+	return blob.Open(ctx, m.BlobURL)
+}
+
+// Connect connects to NATS and keeps connecting for NATSWait; the connection
+// then stays for good and reconnects. onState is told when the connection is
+// lost and when it is back; it may be nil.
+func (m *Mesh) Connect(ctx context.Context, name string, log *slog.Logger, onState func(up bool)) (*nats.Conn, error) {
+	if onState == nil {
+		onState = func(bool) {}
+	}
+	up := make(chan struct{}, 1)
+	options := []nats.Option{
+		nats.Name(name),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(500 * time.Millisecond),
+		nats.RetryOnFailedConnect(true),
+		nats.ConnectHandler(func(*nats.Conn) { up <- struct{}{} }),
+		nats.ReconnectHandler(func(*nats.Conn) {
+			log.Info("connection to nats is back")
+			onState(true)
+		}),
+		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
+			// A close that we asked for is no loss.
+			if err != nil && !nc.IsClosed() {
+				log.Warn("connection to nats is lost", slog.Any("error", err))
+				onState(false)
+			}
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			log.Warn("nats reports an error", slog.Any("error", err))
+		}),
+	}
+	if m.NATSCreds != "" {
+		options = append(options, nats.UserCredentials(m.NATSCreds))
+	}
+	if m.NATSToken != "" {
+		options = append(options, nats.Token(string(m.NATSToken)))
+	}
+	nc, err := nats.Connect(m.NATSURL, options...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to nats-url: %w", err)
+	}
+	if nc.IsConnected() {
+		return nc, nil
+	}
+	log.Info("waiting for nats", slog.Duration("at_most", m.NATSWait))
+	timer := time.NewTimer(m.NATSWait)
+	defer timer.Stop()
+	select {
+	case <-up:
+		return nc, nil
+	case <-ctx.Done():
+		nc.Close()
+		return nil, context.Cause(ctx)
+	case <-timer.C:
+		err := nc.LastError()
+		nc.Close()
+		return nil, fault.Wrap(errors.Join(err), fault.Unavailable, faultv1.Reason_REASON_UNAVAILABLE, "nats-url",
+			"no NATS server answers at %s: start it, or set nats-url", config.RedactURL(m.NATSURL))
+	}
+}
+
+// DefaultBundle is the bundle beside the executable, models/facestudio-128
+// below its parent folder, or the one below the working folder; empty when
+// there is neither.
+func DefaultBundle() string {
+	const place = "models/facestudio-128"
+	var candidates []string
+	if executable, err := os.Executable(); err == nil {
+		if resolved, err := filepath.EvalSymlinks(executable); err == nil {
+			executable = resolved
+		}
+		candidates = append(candidates, filepath.Join(filepath.Dir(executable), "..", place))
+	}
+	for _, dir := range append(candidates, place) {
+		if isFile(filepath.Join(dir, "bundle.json")) {
+			return filepath.Clean(dir)
+		}
+	}
+	return ""
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
