@@ -124,13 +124,16 @@ func (s *Set) shown(name, value string) string {
 	return RedactURL(value)
 }
 
-// RedactURL replaces the password of a URL; other text stays as it is.
+// RedactURL replaces the passwords in one or more comma-separated URLs; other
+// text stays as it is.
 func RedactURL(value string) string {
-	u, err := url.Parse(value)
-	if err != nil || u.User == nil {
-		return value
+	parts := strings.Split(value, ",")
+	for i, part := range parts {
+		if u, err := url.Parse(part); err == nil && u.User != nil {
+			parts[i] = u.Redacted()
+		}
 	}
-	return u.Redacted()
+	return strings.Join(parts, ",")
 }
 
 // late is a flag's value that remembers the texts it was given and hands them
