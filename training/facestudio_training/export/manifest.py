@@ -18,6 +18,7 @@ LANDMARKS = ("right_eye", "left_eye", "nose", "mouth")
 DETECTOR_POINTS = [*LANDMARKS, "right_ear", "left_ear"]
 DETECTOR_BYTES = {"front": 442005, "back": 603432}
 SCHEDULE = {"train_steps": 1000, "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+PRIOR_SCHEDULE = {"train_steps": 1000, "beta_schedule": "squaredcos_cap_v2", "beta_start": 0.0001, "beta_end": 0.02}
 SPACING = {"timestep_spacing": "trailing", "steps_offset": 0}
 
 
@@ -94,7 +95,7 @@ def manifest(cfg: Config, config_file: Path, encoders: list[str], reports: list[
         },
         "style_face_mask": {"scale": cfg.data.mask_scale, "fill": cfg.data.mask_fill},
         "segmenter": {"cue": "box_plane", "multiple_of": 16},
-        "prior": {"schedule": SCHEDULE | SPACING, "prediction": "x0", "sampler": "ddim", "steps": cfg.prior.steps,
+        "prior": {"schedule": PRIOR_SCHEDULE | SPACING, "prediction": "x0", "sampler": "ddim", "steps": cfg.prior.steps,
                   "guidance_scale": cfg.prior.guidance},
         "batch_invariant": per_role(reports),
         "batch_one_differs": sorted({r.key.split(".")[0] for r in reports if r.one_differs}),

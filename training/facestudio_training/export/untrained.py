@@ -35,8 +35,8 @@ def modules(cfg: Config) -> dict[str, nn.Module]:
             "prior": prior.Prior(cfg.prior.model),
             "face_encoder": face.FaceEncoder(cfg.face.model),
             "person_segmenter": segmenter.PersonSegmenter(cfg.segmenter.model),
-            "guidance": guidance.Guidance(cfg.guidance),
-            "unet": unet.Unet(cfg.unet, cfg.guidance),
+            "guidance": guidance.GuidanceProjection(cfg.guidance),
+            "unet": unet.UNet(cfg.unet, cfg.guidance.channels),
             "vae_encoder": vae.Encoder(cfg.vae),
             "vae_decoder": vae.Decoder(cfg.vae),
         }

@@ -1,0 +1,40 @@
+"""The golden files are what the scripts make, and the scripts agree with what is published."""
+
+import numpy as np
+import pytest
+
+from facestudio_training.data import align
+from facestudio_training.golden import SERVICES, geometry, philox, sampling, tokens
+
+
+@pytest.mark.parametrize("counter, key, result", philox.KNOWN)
+def test_philox_known_answers(counter, key, result):
+    words = [tuple(int(w, 16) for w in text.split()) for text in (counter, key)]
+    assert " ".join(f"{w:08x}" for w in philox.philox(*words)) == result
+
+
+def test_normals_are_normal_and_independent_of_the_count():
+    draw = philox.normals(99, 40_000)
+    assert abs(draw.mean()) < 0.02 and abs(draw.std() - 1) < 0.02
+    assert np.array_equal(draw[:10], philox.normals(99, 10))
+    assert not np.array_equal(draw[:10], philox.normals(99, 10, step=1))
+
+
+@pytest.mark.parametrize("module", [philox, sampling], ids=lambda m: m.__name__.split(".")[-1])
+def test_committed_files_are_up_to_date(module, tmp_path):
+    for path in module.write_all(tmp_path):
+        assert path.read_text() == (SERVICES / path.relative_to(tmp_path)).read_text()
+
+
+def test_closed_form_alignment_is_least_squares():
+    for case in geometry.similarity():
+        got = align.similarity(np.array(case["from"]), np.array(case["to"]))
+        assert np.allclose(got, case["matrix"], atol=1e-6), case["name"]
+
+
+def test_tokenizer_rules():
+    spec = {"vocab": ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "man", "##s", "'", "cafe"], "unknown": "[UNK]",
+            "continuation": "##", "max_word_runes": 64, "start": "[CLS]", "end": "[SEP]", "pad": "[PAD]"}
+    ids = tokens.encode(tokens.build(spec), spec, "A mans' Caf\u00e9 zzz", 9)
+    assert ids == [2, 4, 5, 6, 7, 8, 1, 3, 0]
+    assert tokens.encode(tokens.build(spec), spec, "a " * 30, 5) == [2, 4, 4, 4, 3]
