@@ -1,0 +1,2 @@
+// Package jobqueue is durable, memoised gRPC over NATS JetStream.
+package jobqueue
