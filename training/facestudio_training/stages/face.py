@@ -63,6 +63,7 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     save(cfg.state("face") / "face.safetensors", encoder.state_dict(), {})
     figures = measure(cfg, data, taught, encoder)
     save(cfg.state("face") / "face.safetensors", encoder.state_dict(), figures | {"images": t.images})
+    embed_all(cfg, data, encoder)
 
 
 def load(cfg: Config) -> FaceEncoder:
@@ -158,6 +159,17 @@ def embed(encoder: FaceEncoder, faces: np.ndarray, batch: int = 64) -> np.ndarra
         with torch.no_grad(), autocast():
             out.append(encoder(augment.to_tensor(np.asarray(faces[start:start + batch]))).float().numpy())
     return np.concatenate(out)
+
+
+def embed_all(cfg: Config, data: pictures.Pictures, encoder: FaceEncoder) -> None:
+    """Writes e_f.npy, float32 [N,512]: of every picture, zero where no face was found."""
+    encoder.eval()
+    e = embed(encoder, data.faces) * data.found[:, None]
+    at = cfg.state("face") / "e_f.npy"
+    with open(at.with_suffix(".part"), "wb") as out:
+        np.save(out, e.astype(np.float32))
+    os.replace(at.with_suffix(".part"), at)
+    print(f"face: {at.name} of {len(data)} pictures written", flush=True)
 
 
 def verification(e: np.ndarray, identity: np.ndarray) -> dict:

@@ -7,6 +7,7 @@ import time
 
 import cv2
 import numpy as np
+import onnx
 import onnxruntime as ort
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from ..data.composites import Scene, compose, portrait
 from ..models.segmenter import PersonSegmenter
 from ..trainer import Trainer, autocast, load_weights, save, setup
 
-LABELLED = 6000  # portraits that the teacher labels; enough people for a network of this size
+LABELLED = 2000  # portraits that the teacher labels, a tenth of a second each; enough for a network of this size
 MEAN, STD = np.array([102.89, 111.25, 126.91]), np.array([62.93, 62.82, 66.36])  # SINet's, BGR
 WIDE = 0.3  # share of batches that are twice as wide as high
 
@@ -31,7 +32,7 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     rng = np.random.default_rng(cfg.segmenter.train.seed)
     rows = data.where("train")
     rows = np.sort(rng.permutation(rows[data.found[rows]])[:LABELLED])
-    test = data.where("dev")
+    test = data.where("dev")[::2]
     masks = labels(cfg, data, np.concatenate([rows, test]), threads)
     net = PersonSegmenter(cfg.segmenter.model).to(memory_format=torch.channels_last)
     train = cfg.segmenter.train
@@ -99,9 +100,7 @@ def labels(cfg: Config, data: pictures.Pictures, rows: np.ndarray, threads: int)
         kept = np.load(at)
         held = dict(zip(kept["names"], kept["masks"], strict=True))
     missing = [i for i in rows if data.file[i] not in held]
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    net = ort.InferenceSession(str(cfg.path("teachers") / "SINet_Softmax.onnx"), options, ["CPUExecutionProvider"])
+    net = teacher(cfg, threads)
     side = data.pixels.shape[1]
     started = shown = time.monotonic()
     for n, i in enumerate(missing):
@@ -117,7 +116,20 @@ def labels(cfg: Config, data: pictures.Pictures, rows: np.ndarray, threads: int)
         with open(at.with_suffix(".part"), "wb") as out:
             np.savez_compressed(out, names=np.array(list(held)), masks=np.stack(list(held.values())))
         os.replace(at.with_suffix(".part"), at)
-    return {int(i): held[data.file[i]].astype(np.float32) / 255 for i in rows}
+    # SINet's masks are hazy; a steeper middle makes paste edges clean.
+    return {int(i): np.clip(held[data.file[i]].astype(np.float32) / 255 * 1.6 - 0.3, 0, 1) for i in rows}
+
+
+def teacher(cfg: Config, threads: int) -> ort.InferenceSession:
+    """SINet, its weights taken off the list of inputs, where they keep the runtime from folding them."""
+    model = onnx.load(cfg.path("teachers") / "SINet_Softmax.onnx")
+    weights = {w.name for w in model.graph.initializer}
+    inputs = [i for i in model.graph.input if i.name not in weights]
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = threads, 3
+    return ort.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
 
 
 def measure(cfg: Config, net: PersonSegmenter, data: pictures.Pictures, masks: dict[int, np.ndarray],
@@ -126,7 +138,7 @@ def measure(cfg: Config, net: PersonSegmenter, data: pictures.Pictures, masks: d
     if not len(rows):
         return {}
     rng = np.random.default_rng(1)
-    sets = {"portraits": [portrait(np.asarray(data.pixels[i]), masks[int(i)], data.box[i], None) for i in rows[::2]],
+    sets = {"portraits": [portrait(np.asarray(data.pixels[i]), masks[int(i)], data.box[i], None) for i in rows],
             "composites": [draw_composite(data, masks, rows, rng, 1) for _ in range(192)],
             "wide": [draw_composite(data, masks, rows, rng, 2) for _ in range(96)]}
     figures, lines = {}, []
