@@ -1,0 +1,39 @@
+package blob
+
+import (
+	"context"
+
+	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
+	"github.com/facestudio/facestudio/services/fault"
+)
+
+// InlineSize is the most bytes that a picture has inside a message between
+// services: 64 KiB less what the message around it may need.
+const InlineSize = 48 << 10
+
+// Picture returns the encoded bytes of a picture, inline or by digest. It fails
+// with BLOB_MISSING when they are gone, and names the field "picture" when the
+// message has neither.
+func (s *Store) Picture(ctx context.Context, tenant string, p *mediav1.Picture) ([]byte, error) {
+	switch source := p.GetSource().(type) {
+	case *mediav1.Picture_Data:
+		return source.Data, nil
+	case *mediav1.Picture_Blob:
+		return s.Get(ctx, tenant, source.Blob)
+	default:
+		return nil, fault.InvalidField("", "the picture is missing; give its bytes or the digest of stored ones")
+	}
+}
+
+// PutPicture returns a message for encoded bytes: inline up to InlineSize, else
+// stored and by digest.
+func (s *Store) PutPicture(ctx context.Context, tenant, retention string, data []byte, mediaType string) (*mediav1.Picture, error) {
+	if len(data) <= InlineSize {
+		return &mediav1.Picture{Source: &mediav1.Picture_Data{Data: data}}, nil
+	}
+	b, err := s.Put(ctx, tenant, retention, data, mediaType)
+	if err != nil {
+		return nil, err
+	}
+	return &mediav1.Picture{Source: &mediav1.Picture_Blob{Blob: b}}, nil
+}

@@ -1,0 +1,173 @@
+package blob
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"gocloud.dev/blob"
+	"gocloud.dev/blob/fileblob"
+	"gocloud.dev/blob/memblob"
+	"gocloud.dev/gcerrors"
+
+	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
+	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
+	"github.com/facestudio/facestudio/services/fault"
+)
+
+// The retentions: how long a blob is wanted. They are part of its key, so that
+// a sweeper knows without a table what may go.
+const (
+	// Day is for what only the generation in work needs.
+	Day = "1d"
+	// Week is for results and what they were made from.
+	Week = "7d"
+	// Month is for what an owner keeps.
+	Month = "30d"
+)
+
+// retentions is where Get looks, in this order.
+var retentions = []string{Day, Week, Month}
+
+// MaxSize bounds a blob: 64 MiB.
+const MaxSize = 64 << 20
+
+var (
+	tenantPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,63}$`)
+	digestPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
+)
+
+// Store holds blobs. It is safe for concurrent use.
+type Store struct{ bucket *blob.Bucket }
+
+// Open opens the store at a URL: file:///an/absolute/directory, which is made
+// when missing, or mem:// for one that lives in this Store alone. The caller
+// closes it.
+func Open(_ context.Context, location string) (*Store, error) {
+	u, err := url.Parse(location)
+	if err != nil {
+		return nil, badURL(location, err)
+	}
+	switch u.Scheme {
+	case "mem":
+		return &Store{memblob.OpenBucket(nil)}, nil
+	case "file":
+		if u.Host != "" || !strings.HasPrefix(u.Path, "/") {
+			return nil, badURL(location, nil)
+		}
+		bucket, err := fileblob.OpenBucket(u.Path, &fileblob.Options{
+			CreateDir: true, DirFileMode: 0o700,
+			// Temporary files beside the real ones, so that the rename that makes
+			// a write atomic never crosses file systems.
+			NoTempDir: true,
+			// The media type travels in the Blob message.
+			Metadata: fileblob.MetadataDontWrite,
+		})
+		if err != nil {
+			return nil, fault.Wrap(err, fault.Precondition, faultv1.Reason_REASON_CONFIG_INVALID, "blob-url",
+				"the blob directory %s cannot be opened; make it writable or name another", u.Path)
+		}
+		return &Store{bucket}, nil
+	default:
+		return nil, badURL(location, nil)
+	}
+}
+
+func badURL(location string, err error) error {
+	return fault.Wrap(err, fault.Precondition, faultv1.Reason_REASON_CONFIG_INVALID, "blob-url",
+		"%q is no blob store; use file:///absolute/directory or mem://", location)
+}
+
+// Close releases the store.
+func (s *Store) Close() error { return s.bucket.Close() }
+
+// Put stores data for a tenant and returns how to find it. Storing the same
+// bytes again is no error and renews them. mediaType is an IANA media type.
+func (s *Store) Put(ctx context.Context, tenant, retention string, data []byte, mediaType string) (*mediav1.Blob, error) {
+	if len(data) > MaxSize {
+		return nil, fault.InvalidField("data", "%d bytes are more than a blob may have, %d", len(data), MaxSize)
+	}
+	sum := sha256.Sum256(data)
+	digest := hex.EncodeToString(sum[:])
+	key, err := keyOf(tenant, retention, digest)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.bucket.WriteAll(ctx, key, data, &blob.WriterOptions{DisableContentTypeDetection: true}); err != nil {
+		return nil, unavailable(ctx, err)
+	}
+	return &mediav1.Blob{Sha256: digest, Size: int64(len(data)), MediaType: mediaType}, nil
+}
+
+// Get returns a tenant's blob, whatever its retention, after checking its size
+// and digest. It fails with BLOB_MISSING when the bytes are gone or changed.
+func (s *Store) Get(ctx context.Context, tenant string, b *mediav1.Blob) ([]byte, error) {
+	if b.GetSize() < 0 || b.GetSize() > MaxSize {
+		return nil, fault.InvalidField("size", "a blob has 0 to %d bytes, not %d", MaxSize, b.GetSize())
+	}
+	changed := false
+	for _, retention := range retentions {
+		key, err := keyOf(tenant, retention, b.GetSha256())
+		if err != nil {
+			return nil, err
+		}
+		data, err := s.read(ctx, key)
+		switch {
+		case gcerrors.Code(err) == gcerrors.NotFound:
+			continue
+		case err != nil:
+			return nil, unavailable(ctx, err)
+		}
+		sum := sha256.Sum256(data)
+		if int64(len(data)) == b.GetSize() && hex.EncodeToString(sum[:]) == b.GetSha256() {
+			return data, nil
+		}
+		changed = true
+	}
+	if changed {
+		return nil, fault.New(fault.Precondition, faultv1.Reason_REASON_BLOB_MISSING, "sha256",
+			"the stored bytes of blob %s are not what was asked for; store them again", b.GetSha256())
+	}
+	return nil, fault.New(fault.Precondition, faultv1.Reason_REASON_BLOB_MISSING, "sha256",
+		"there is no blob %s, or it has expired; store it again", b.GetSha256())
+}
+
+// read reads at most one byte more than a blob may have, which Get then sees as
+// a changed size.
+func (s *Store) read(ctx context.Context, key string) ([]byte, error) {
+	r, err := s.bucket.NewReader(ctx, key, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = r.Close() }()
+	return io.ReadAll(io.LimitReader(r, MaxSize+1))
+}
+
+func keyOf(tenant, retention, digest string) (string, error) {
+	if !tenantPattern.MatchString(tenant) {
+		return "", fault.InvalidField("tenant", "a tenant is 1 to 63 letters, digits, _ or -")
+	}
+	known := false
+	for _, r := range retentions {
+		known = known || r == retention
+	}
+	if !known {
+		return "", fault.InvalidField("retention", "%q is none of %s", retention, strings.Join(retentions, ", "))
+	}
+	if !digestPattern.MatchString(digest) {
+		return "", fault.InvalidField("sha256", "a digest is 64 lower-case hexadecimal digits")
+	}
+	return fmt.Sprintf("%s/%s/%s", tenant, retention, digest), nil
+}
+
+func unavailable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return fault.Wrap(err, fault.Unavailable, faultv1.Reason_REASON_UNAVAILABLE, "", "the blob store cannot be reached; retry")
+}
