@@ -29,9 +29,9 @@ type Config struct {
 	DefaultListen string
 }
 
-// DefaultMaxMessage holds a request with pictures of 16 MiB in all and what
+// DefaultMaxMessage holds a request with several pictures of up to 16 MiB and what
 // stands around them.
-const DefaultMaxMessage = 36 << 20
+const DefaultMaxMessage = 64 << 20
 
 // Register implements config.Section.
 func (c *Config) Register(s *config.Set) {

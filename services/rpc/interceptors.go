@@ -47,9 +47,9 @@ func toStatus(ctx context.Context, log *slog.Logger, method string, err error) e
 	return st.Err()
 }
 
-// recoverUnary turns a panic into an internal fault, so that one call cannot
+// RecoverUnary turns a panic into an internal fault, so that one call cannot
 // take the others with it.
-func recoverUnary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (out any, err error) {
+func RecoverUnary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (out any, err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = panicked(value)
@@ -58,7 +58,8 @@ func recoverUnary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler
 	return handler(ctx, req)
 }
 
-func recoverStream(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
+// RecoverStream is RecoverUnary for streams.
+func RecoverStream(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = panicked(value)

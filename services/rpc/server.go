@@ -38,8 +38,8 @@ func NewServer(ctx context.Context, c Config, log *slog.Logger) (*Server, error)
 		grpc.MaxSendMsgSize(c.MaxMessage),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-		grpc.ChainUnaryInterceptor(statusUnary(log), recoverUnary, identityUnary),
-		grpc.ChainStreamInterceptor(statusStream(log), watchStream(draining), recoverStream, identityStream),
+		grpc.ChainUnaryInterceptor(statusUnary(log), RecoverUnary, identityUnary),
+		grpc.ChainStreamInterceptor(statusStream(log), watchStream(draining), RecoverStream, identityStream),
 	}
 	if c.TLSCert != "" {
 		tls, err := serverTLS(c)

@@ -18,6 +18,7 @@ import (
 	"github.com/facestudio/facestudio/services/bundle"
 	"github.com/facestudio/facestudio/services/config"
 	"github.com/facestudio/facestudio/services/fault"
+	"github.com/facestudio/facestudio/services/jobqueue"
 )
 
 // Mesh is what an operator sets about the things that all processes of a mesh
@@ -31,6 +32,8 @@ type Mesh struct {
 	NATSToken config.Secret
 	// NATSWait is how long a start waits for the server.
 	NATSWait time.Duration
+	// Replicas of what the queue stores, 1 or 3; the same for all processes.
+	Replicas int
 	// BlobURL is where pictures are stored: file:///folder, mem://, or a
 	// bucket as gocloud.dev names it.
 	BlobURL string
@@ -49,6 +52,7 @@ func (m *Mesh) Register(s *config.Set) {
 	s.String(&m.NATSCreds, "nats-creds", "", "file of NATS user credentials")
 	s.Secret(&m.NATSToken, "nats-token", "NATS token")
 	s.Duration(&m.NATSWait, "nats-wait", 30*time.Second, "how long a start waits for NATS")
+	s.Int(&m.Replicas, "nats-replicas", 1, "copies of what the queue stores: 1, or 3 in a NATS cluster; the same for all processes")
 	s.String(&m.BlobURL, "blob-url", "", "where pictures are stored: file:///folder, mem:// or a bucket's URL; the same for all processes")
 	m.RegisterBundle(s)
 }
@@ -68,6 +72,7 @@ func (m *Mesh) Validate(p *config.Problems) {
 	}
 	p.Check(m.NATSCreds == "" || isFile(m.NATSCreds), "nats-creds", "%s is no readable file", m.NATSCreds)
 	p.Check(m.NATSWait > 0, "nats-wait", "%v is not positive: use for example 30s", m.NATSWait)
+	p.Check(m.Replicas == 1 || m.Replicas == 3, "nats-replicas", "%d is neither 1 nor 3", m.Replicas)
 	u, err := url.Parse(m.BlobURL)
 	p.Check(err == nil && u.Scheme != "", "blob-url",
 		"%q is no URL: use file:///folder, the same for all processes of the mesh", config.RedactURL(m.BlobURL))
@@ -85,19 +90,16 @@ func (m *Mesh) ValidateBundle(p *config.Problems) {
 
 // OpenBundle opens and verifies the bundle.
 func (m *Mesh) OpenBundle() (*bundle.Bundle, error) {
-	return bundle.Open(m.Bundle, bundle.Options{Cache: m.Cache(), RequireCommercial: m.RequireCommercial})
+	return bundle.Open(m.Bundle, bundle.Options{Cache: m.BundleCache, RequireCommercial: m.RequireCommercial})
 }
 
-// Cache is the folder of the bundle's fetched files.
-func (m *Mesh) Cache() string {
-	if m.BundleCache != "" {
-		return m.BundleCache
+// OpenQueue makes or checks the queue of the mesh.
+func (m *Mesh) OpenQueue(ctx context.Context, nc *nats.Conn, log *slog.Logger) (*jobqueue.Queue, error) {
+	q, err := jobqueue.Open(ctx, nc, jobqueue.Settings{Replicas: m.Replicas, Logger: log})
+	if err != nil {
+		return nil, fmt.Errorf("open the queue: %w", err)
 	}
-	dir := m.Bundle
-	if resolved, err := filepath.Abs(dir); err == nil {
-		dir = resolved
-	}
-	return filepath.Join(dir, "..", "..", ".cache", "models")
+	return q, nil
 }
 
 // OpenBlobs opens the blob store.

@@ -12,6 +12,7 @@ import (
 	"github.com/facestudio/facestudio/services/bundle"
 	"github.com/facestudio/facestudio/services/jobqueue"
 	"github.com/facestudio/facestudio/services/ort"
+	"github.com/facestudio/facestudio/services/rpc"
 )
 
 // Env is what a stage is built from. The caller of Build keeps owning it.
@@ -77,6 +78,8 @@ func New(ctx context.Context, name string, build Build, env Env, s ServeSettings
 		Bundle: env.Bundle.ID(),
 		Slots:  env.Slots,
 		Grace:  s.Grace,
+		Unary:  rpc.RecoverUnary,
+		Stream: rpc.RecoverStream,
 		Logger: env.Log,
 	})
 	stage.Register(w.queue)
