@@ -77,18 +77,20 @@ class Vae:
 @dataclass
 class Unet:
     latent_channels: int = 8
-    conv_channels: int = 128
-    conv_blocks: int = 2
-    width: int = 320
-    layers: int = 6
+    conv_channels: int = 128  # at the latent's size
+    conv_blocks: int = 1  # before the transformer, and as many after it
+    width: int = 320  # at half the latent's size
+    layers: int = 4
     head_dim: int = 64
-    optimizer: str = "adamw"
-    style_drop: float = 0.3
-    face_drop: float = 0.1
+    hidden_lr: float = 4e-3  # of Muon; train.lr is AdamW's
+    style_drop: float = 0.3  # only the style dropped
+    face_drop: float = 0.1  # only the face dropped
     both_drop: float = 0.1
-    other_photo: float = 0.5
-    compile: bool = False
-    train: Train = field(default_factory=lambda: Train(minutes=75, steps=4_000, batch=64, lr=8e-4, ema=0.999))
+    other_photo: float = 0.5  # e_f from another photo of the person, where there is one
+    anime: float = 0.04  # share of pictures without a person
+    weight_floor: float = 0.3  # of the loss at the noisy end
+    compile: bool = True
+    train: Train = field(default_factory=lambda: Train(minutes=80, steps=20_000, batch=64, lr=1e-3, warmup=100, ema=0.998))
 
 
 @dataclass
@@ -135,6 +137,8 @@ class Bundle:
     version: str = "0.1.0"
     steps: int = 25  # of the sampler, when a request names none
     guidance_scale: float = 3.0
+    # Roles whose weights are stored as int8 with a scale per channel, for the bundle's size.
+    int8: list[str] = field(default_factory=lambda: ["clip_text", "clip_vision", "guidance", "prior"])
 
 
 @dataclass

@@ -45,9 +45,10 @@ def card(cfg: Config, reports: list[Report], trained_on: list[str], figures: dic
             parts += ["## Measured\n", "| what | result |\n|---|---|",
                       "\n".join(f"| {what} | {result} |" for what, result in figures.items()), ""]
     parts += ["## Graphs\n",
-              "Weights are fp16, arithmetic is float32. Parity: largest difference to PyTorch with the same weights. "
-              "Rounding: root mean square change by fp16, as a share of the output's spread.\n",
-              "| graph | MB | parity | rounding | same bits in any batch of 2 or more |\n|---|---|---|---|---|",
-              "\n".join(f"| {r.key} | {r.bytes / 1e6:.2f} | {r.parity:.0e} | {r.rounding:.0e} | "
+              "Weights are stored as fp16 or int8, arithmetic is float32. Parity: largest difference of the float32 "
+              "graph to PyTorch. Rounding: root mean square change by storing the weights, as a share of the output's "
+              "spread.\n",
+              "| graph | MB | weights | parity | rounding | same bits in any batch of 2 or more |\n|---|---|---|---|---|---|",
+              "\n".join(f"| {r.key} | {r.bytes / 1e6:.2f} | {r.stored} | {r.parity:.0e} | {r.rounding:.0e} | "
                         f"{'yes' if r.batch_invariant else 'no'} |" for r in reports), ""]
     return "\n".join(parts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from dataclasses import dataclass
 
@@ -12,11 +11,12 @@ import onnxruntime as ort
 import torch
 from torch import nn
 
-from .graph import HALVE_FROM, fold_batch_norms
 from .roles import Role
 
-# Largest difference to PyTorch with the same rounded weights, over max(1, |value|).
+# Largest difference of the float32 graph to PyTorch, over max(1, |value|).
 PARITY = 2e-4
+# Largest change by storing the weights small: root mean square, as a share of the output's spread.
+ROUNDING = {"fp16": 5e-3, "int8": 5e-2}
 SEED = 11
 
 
@@ -27,15 +27,16 @@ class Report:
     key: str
     bytes: int
     nodes: int
-    parity: float  # to PyTorch with the same rounded weights
-    rounding: float  # what storing the weights as fp16 changes, relative to the output's spread
+    stored: str  # how the weights are stored: fp16 or int8
+    parity: float  # of the float32 graph to PyTorch
+    rounding: float  # what storing the weights so changes, relative to the output's spread
     batch_invariant: bool  # the same bits in batches of 2 and 8
     one_differs: bool  # batch 1 gives other bits than batch 2
     milliseconds: float  # one run at batch 2
 
     def line(self) -> str:
         return (f"{self.key:20s} {self.bytes / 1e6:6.2f} MB {self.nodes:4d} nodes  parity {self.parity:.1e}  "
-                f"fp16 {self.rounding:.1e}  batch {'same bits' if self.batch_invariant else 'DIFFERS'}"
+                f"{self.stored} {self.rounding:.1e}  batch {'same bits' if self.batch_invariant else 'DIFFERS'}"
                 f"{', 1 differs' if self.one_differs else ''}  {self.milliseconds:.1f} ms at 2")
 
 
@@ -56,38 +57,29 @@ def run(session: ort.InferenceSession, inputs: dict[str, torch.Tensor]) -> np.nd
     return session.run(None, {k: v.numpy() for k, v in inputs.items()})[0]
 
 
-def rounded(module: nn.Module) -> nn.Module:
-    """A copy whose large weights are the fp16 values that the graph holds."""
-    module = copy.deepcopy(fold_batch_norms(module))
-    with torch.no_grad():
-        for tensor in (*module.parameters(), *module.buffers()):
-            if tensor.is_floating_point() and tensor.numel() >= HALVE_FROM:
-                tensor.copy_(tensor.half().float())
-    return module
-
-
-def check(module: nn.Module, role: Role, model: onnx.ModelProto, half: bool, threads: int) -> Report:
-    """Measures a graph; raises Failed when it does not compute what the module does."""
-    data = model.SerializeToString()
-    session = open_session(data, threads)
-    exact = fold_batch_norms(module).float()
-    same = rounded(module) if half else exact
+def check(module: nn.Module, role: Role, exact: onnx.ModelProto, stored: onnx.ModelProto, kind: str,
+          threads: int) -> Report:
+    """Measures a role's float32 graph and the one that is kept; raises Failed when either is off."""
+    data = stored.SerializeToString()
+    whole, session = open_session(exact, threads), open_session(data, threads)
     parity, rounding = 0.0, 0.0
     for turn in (0, 1):
         inputs = role.example(SEED + turn, **{axis: pair[turn] for axis, pair in role.sizes.items()})
         with torch.no_grad():
-            want, full = same(**inputs).numpy(), exact(**inputs).numpy()
-        got = run(session, inputs)
+            want = module(**inputs).numpy()
+        got, kept = run(whole, inputs), run(session, inputs)
         if got.shape != want.shape:
             raise Failed(f"{role.key}: output is {got.shape}, PyTorch gives {want.shape}")
         parity = max(parity, float((np.abs(got - want) / np.maximum(1, np.abs(want))).max()))
-        rounding = max(rounding, float(np.sqrt(((got - full) ** 2).mean()) / max(1e-6, full.std())))
+        rounding = max(rounding, float(np.sqrt(((kept - got) ** 2).mean()) / max(1e-6, got.std())))
     if not parity < PARITY:
         raise Failed(f"{role.key}: differs from PyTorch by {parity:.2e}, more than {PARITY:.0e}")
+    if not rounding < ROUNDING[kind]:
+        raise Failed(f"{role.key}: weights as {kind} change it by {rounding:.2e}, more than {ROUNDING[kind]:.0e}")
     invariant, one_differs = batches(session, role)
     if role.role == "unet":
         padding(session, role)
-    return Report(role.key, len(data), len(model.graph.node), parity, rounding, invariant, one_differs,
+    return Report(role.key, len(data), len(stored.graph.node), kind, parity, rounding, invariant, one_differs,
                   clock(session, role.example(SEED, batch=2)))
 
 

@@ -1,4 +1,4 @@
-"""A PyTorch module -> an ONNX graph: exported, cleaned, weights stored as fp16."""
+"""A PyTorch module -> an ONNX graph: exported, cleaned, its weights stored small."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .roles import Role
 
 OPSET = 18
 # Smaller tensors keep float32: they are biases, norms and shapes, and save next to nothing.
-HALVE_FROM = 256
+SMALL = 256
 FP16_LARGEST = 65504.0
 
 
@@ -30,8 +30,8 @@ def fold_batch_norms(module: nn.Module) -> nn.Module:
     return module
 
 
-def export(module: nn.Module, role: Role, half: bool) -> onnx.ModelProto:
-    """The role's graph. With half, large weights are fp16 initializers followed by a Cast.
+def export(module: nn.Module, role: Role) -> onnx.ModelProto:
+    """The role's graph, in float32 throughout.
 
     Axes that the role names stay dynamic; the file carries no stack traces, no machine
     paths and no shapes of inner values, so the same weights give the same bytes."""
@@ -45,8 +45,6 @@ def export(module: nn.Module, role: Role, half: bool) -> onnx.ModelProto:
             module, kwargs=role.example(), dynamic_shapes=shapes, opset_version=OPSET, dynamo=True, verbose=False,
             input_names=[v.name for v in role.inputs], output_names=[v.name for v in role.outputs])
     model = clean(program.model_proto, role)
-    if half:
-        halve(model.graph)
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -79,23 +77,47 @@ def clean(model: onnx.ModelProto, role: Role) -> onnx.ModelProto:
     return model
 
 
-def halve(graph: onnx.GraphProto) -> None:
-    """Stores every large float32 initializer as fp16 with a Cast to float32 after it.
+def store(model: onnx.ModelProto, kind: str) -> onnx.ModelProto:
+    """A copy that keeps every large weight as "fp16", or as "int8" with a scale per channel.
 
-    The runtime folds the Casts when it loads the file: the arithmetic stays float32 and
-    only the weights are rounded."""
-    casts = []
-    for tensor in graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT:
-            continue
+    A Cast (and a Mul by the scale) follow each; the runtime folds them when it loads the
+    file, so the arithmetic stays float32 and only the weights are rounded."""
+    model = copy.deepcopy(model)
+    restore: list[onnx.NodeProto] = []
+    added: list[onnx.TensorProto] = []
+    for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)
-        if values.size < HALVE_FROM:
+        if tensor.data_type != TensorProto.FLOAT or values.size < SMALL:
+            continue
+        name = tensor.name
+        if kind == "int8" and values.ndim > 1:
+            small, scale = quantise(values)
+            tensor.CopyFrom(numpy_helper.from_array(small, name + ".int8"))
+            added.append(numpy_helper.from_array(scale, name + ".scale"))
+            restore += [helper.make_node("Cast", [name + ".int8"], [name + ".whole"], to=TensorProto.FLOAT),
+                        helper.make_node("Mul", [name + ".whole", name + ".scale"], [name])]
             continue
         if np.abs(values).max() > FP16_LARGEST:
-            raise ValueError(f"{graph.name}: {tensor.name} does not fit fp16")
-        name = tensor.name
+            raise ValueError(f"{model.graph.name}: {name} does not fit fp16")
         tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), name + ".fp16"))
-        casts.append(helper.make_node("Cast", [name + ".fp16"], [name], name=name + ".cast", to=TensorProto.FLOAT))
-    nodes = list(graph.node)
-    del graph.node[:]
-    graph.node.extend(casts + nodes)
+        restore.append(helper.make_node("Cast", [name + ".fp16"], [name], to=TensorProto.FLOAT))
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend(restore + nodes)
+    model.graph.initializer.extend(added)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def quantise(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """int8 values and the float32 scale that broadcasts over them; its axis, the first or the
+    last, is the one that loses less."""
+    best = None
+    for axis in (0, values.ndim - 1):
+        others = tuple(i for i in range(values.ndim) if i != axis)
+        scale = np.maximum(np.abs(values).max(others, keepdims=True) / 127, 1e-12).astype(np.float32)
+        small = np.rint(values / scale).astype(np.int8)
+        loss = float(((small * scale - values) ** 2).sum())
+        if best is None or loss < best[0]:
+            best = loss, small, scale
+    return best[1], best[2]

@@ -41,10 +41,12 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1, random: boo
     wanted = contract(cfg, len(pieces))
     files, reports = [], []
     for key, role in wanted.items():
-        model = graph.export(modules[key], role, half=True)
-        reports.append(check.check(modules[key], role, model, True, threads))
+        kind = "int8" if role.role in cfg.bundle.int8 else "fp16"
+        exact = graph.export(modules[key], role)
+        kept = graph.store(exact, kind)
+        reports.append(check.check(modules[key], role, exact, kept, kind, threads))
         print(f"export: {reports[-1].line()}", flush=True)
-        files.append(File(f"{key}.onnx", role.role, model.SerializeToString(deterministic=True), role.name))
+        files.append(File(f"{key}.onnx", role.role, kept.SerializeToString(deterministic=True), role.name))
     files.append(detector_file(cfg))
     files.append(File("tokenizer.json", "tokenizer", encode_tokenizer(pieces)))
     text = card.card(cfg, reports, TRAINED_ON, measured, random)
