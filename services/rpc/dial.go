@@ -25,8 +25,9 @@ type DialSettings struct {
 }
 
 // Dial makes a connection to a server at host:port. It connects with the first
-// call. A call's jobqueue.Call travels with it.
-func Dial(target string, s DialSettings) (*grpc.ClientConn, error) {
+// call. A call's jobqueue.Call travels with it. More options of gRPC's own, such
+// as a dialer, may follow.
+func Dial(target string, s DialSettings, more ...grpc.DialOption) (*grpc.ClientConn, error) {
 	if s.MaxMessage == 0 {
 		s.MaxMessage = DefaultMaxMessage
 	}
@@ -38,14 +39,15 @@ func Dial(target string, s DialSettings) (*grpc.ClientConn, error) {
 		}
 		creds = credentials.NewTLS(tls)
 	}
-	conn, err := grpc.NewClient(target,
+	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
 		grpc.WithStatsHandler(otelgrpc.NewClientHandler()),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(s.MaxMessage), grpc.MaxCallSendMsgSize(s.MaxMessage)),
 		grpc.WithChainUnaryInterceptor(dialUnary),
 		grpc.WithChainStreamInterceptor(dialStream),
-	)
+	}
+	conn, err := grpc.NewClient(target, append(options, more...)...)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", target, err)
 	}

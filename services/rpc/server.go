@@ -31,7 +31,22 @@ type Server struct {
 // NewServer listens on the configured address; calls are answered once Run
 // runs. The server is not ready until Ready says so.
 func NewServer(ctx context.Context, c Config, log *slog.Logger) (*Server, error) {
-	draining, hangUp := context.WithCancelCause(context.WithoutCancel(ctx))
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w: choose another address with --listen", err)
+	}
+	s, err := NewServerOn(listener, c, log)
+	if err != nil {
+		_ = listener.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// NewServerOn is NewServer on a listener that is open already, for example one
+// that does not leave the process. The server closes it.
+func NewServerOn(listener net.Listener, c Config, log *slog.Logger) (*Server, error) {
+	draining, hangUp := context.WithCancelCause(context.Background())
 	options := []grpc.ServerOption{
 		grpc.StatsHandler(otelgrpc.NewServerHandler()),
 		grpc.MaxRecvMsgSize(c.MaxMessage),
@@ -48,11 +63,6 @@ func NewServer(ctx context.Context, c Config, log *slog.Logger) (*Server, error)
 			return nil, err
 		}
 		options = append(options, grpc.Creds(credentials.NewTLS(tls)))
-	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
-	if err != nil {
-		hangUp(err)
-		return nil, fmt.Errorf("listen: %w: choose another address with --listen", err)
 	}
 	s := &Server{
 		grpc:     grpc.NewServer(options...),
