@@ -49,12 +49,14 @@ def orthogonal(matrix: torch.Tensor, iterations: int) -> torch.Tensor:
     return (x.T if tall else x).to(matrix.dtype)
 
 
-def mixed(module: torch.nn.Module, train: Train, outside: tuple[str, ...] = ()) -> list[torch.optim.Optimizer]:
-    """Muon for the module's weights, AdamW for biases, norms and parameters named in outside
-    (first and last layers, whose rows are not directions of one kind)."""
+def mixed(module: torch.nn.Module, train: Train, outside: tuple[str, ...] = (),
+          hidden_lr: float | None = None) -> list[torch.optim.Optimizer]:
+    """Muon for the module's weights, AdamW for biases, norms and parameters whose names hold a
+    part listed in outside (first and last layers, whose rows are not directions of one kind).
+    train.lr is AdamW's rate, and Muon's too unless hidden_lr says otherwise."""
     hidden, rest = [], []
     for name, p in module.named_parameters():
         if p.requires_grad:
-            (hidden if p.ndim >= 2 and not name.startswith(outside or "\0") else rest).append(p)
-    return [Muon(hidden, lr=train.lr, weight_decay=train.weight_decay),
+            (hidden if p.ndim >= 2 and not any(part in name for part in outside) else rest).append(p)
+    return [Muon(hidden, lr=hidden_lr or train.lr, weight_decay=train.weight_decay),
             torch.optim.AdamW(rest, lr=train.lr, weight_decay=0.0, betas=(0.9, 0.98), fused=True)]

@@ -1,0 +1,188 @@
+"""Trains the U-Net and the guidance Linear on latents and embeddings computed once."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from ..config import Config
+from ..data import pictures
+from ..diffusion import STEPS, alphas, euler_ancestral, noised, weights
+from ..models.guidance import GuidanceProjection
+from ..models.unet import UNet
+from ..optim import mixed
+from ..trainer import Trainer, autocast, setup
+from . import vae
+
+OUTSIDE = ("guidance.", "enter", "leave", "place", ".time.", "steer", "table")
+SHEET_SECONDS = 600.0
+
+
+def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
+    """Writes <state>/unet/unet.safetensors (unet.*, guidance.*) and sheets of samples."""
+    random = setup(threads, cfg.unet.train.seed)
+    held = pictures.load(cfg)
+    draw = Draw(cfg, held, random)
+    unet, guidance = build(cfg)
+    modules = torch.nn.ModuleDict({"unet": unet, "guidance": guidance})
+    t = Trainer(cfg.state("unet"), "unet", modules, cfg.unet.train, minutes, cfg.fresh,
+                optimizers=mixed(modules, cfg.unet.train, OUTSIDE, cfg.unet.hidden_lr))
+    random.manual_seed(cfg.unet.train.seed + t.at)
+    torch.manual_seed(cfg.unet.train.seed + t.at)
+    forward = torch.compile(unet) if cfg.unet.compile else unet
+    alpha, batch = alphas(), cfg.unet.train.batch
+    drawn = time.monotonic()
+    for _ in t:
+        latent, style, face = draw(batch)
+        # One timestep from each of `batch` equal stretches: less noise in the loss than free draws.
+        at = ((torch.arange(batch) + torch.rand(batch)) * (STEPS / batch)).long().clamp(max=STEPS - 1)
+        noisy, wanted = noised(latent, torch.randn_like(latent), alpha[at])
+        noisy = noisy.contiguous(memory_format=torch.channels_last)
+        with autocast():
+            context = guidance(style, face)[:, None]
+            made = forward(noisy, at.float(), context, torch.ones(batch, 1, *latent.shape[2:]))
+        error = (made.float() - wanted).square().mean((1, 2, 3))
+        t.step((error * weights(alpha[at], cfg.unet.weight_floor)).mean(), images=batch, v=error.detach().mean())
+        if time.monotonic() - drawn > SHEET_SECONDS:
+            sheet(cfg, held, t)
+            drawn = time.monotonic()
+    sheet(cfg, held, t)
+
+
+def build(cfg: Config) -> tuple[UNet, GuidanceProjection]:
+    unet = UNet(cfg.unet, cfg.guidance.channels).to(memory_format=torch.channels_last)
+    return unet, GuidanceProjection(cfg.guidance)
+
+
+def load(cfg: Config) -> tuple[UNet, GuidanceProjection]:
+    """The averaged weights as trained so far, in evaluation mode."""
+    path = cfg.state("unet") / "unet.safetensors"
+    if not path.exists():
+        raise SystemExit(f"{path} is missing: run the unet stage first")
+    modules = torch.nn.ModuleDict(dict(zip(("unet", "guidance"), build(cfg))))
+    modules.load_state_dict(load_file(str(path)))
+    modules.eval()
+    return modules["unet"], modules["guidance"]
+
+
+class Draw:
+    """Random batches: latent [B,c,h,w], style embedding [B,Dh], face embedding [B,Df], with the
+    dropping of the conditions done."""
+
+    def __init__(self, cfg: Config, held: pictures.Pictures, random: torch.Generator):
+        self.cfg, self.random = cfg.unet, random
+        self.style, self.face = embeddings(cfg, held)
+        self.latents = latents(cfg, held)
+        self.people = torch.from_numpy(held.where("train"))
+        self.others = torch.from_numpy(held.where("anime"))
+        self.photos, self.first, self.count = photos(held)
+
+    def __call__(self, batch: int):
+        def uniform(n=batch):
+            return torch.rand(n, generator=self.random)
+
+        pick = (uniform() * len(self.people)).long()
+        row = self.people[pick]
+        if len(self.others):
+            other = self.others[(uniform() * len(self.others)).long()]
+            row = torch.where(uniform() < self.cfg.anime, other, row)
+        side = (uniform() < 0.5).long()
+        source = self.photos[self.first[row] + (uniform() * self.count[row]).long()]
+        source = torch.where(uniform() < self.cfg.other_photo, source, row)
+        style, face = self.style[row, side].float(), self.face[source].clone()
+        chance, c = uniform(), self.cfg
+        style[chance < c.both_drop + c.style_drop] = 0
+        face[(chance < c.both_drop) | ((chance >= 1 - c.face_drop))] = 0
+        return self.latents[row, side].float(), style, face
+
+
+def photos(held: pictures.Pictures):
+    """For every row, where in `order` the photos of the same person lie: order, first, count."""
+    usable = np.isin(held.split, ("train", "low")) & held.found
+    key = np.where(usable, held.identity, -2 - np.arange(len(held)))
+    order = np.argsort(key, kind="stable")
+    _, first, inverse, count = np.unique(key[order], return_index=True, return_inverse=True, return_counts=True)
+    of_row = np.empty(len(held), int)
+    of_row[order] = inverse
+    return (torch.from_numpy(order), torch.from_numpy(first[of_row]), torch.from_numpy(count[of_row]))
+
+
+def embeddings(cfg: Config, held: pictures.Pictures) -> tuple[torch.Tensor, torch.Tensor]:
+    """e_h [N,2,Dh] (picture, mirror image) and e_f [N,Df], as the clip and face stages wrote them."""
+    style, face = cfg.state("clip") / "e_h.npy", cfg.state("face") / "e_f.npy"
+    for path in (style, face):
+        if not path.exists():
+            raise SystemExit(f"{path} is missing: run the {path.parent.name} stage first")
+    face = torch.from_numpy(np.load(face)).float()
+    face[torch.from_numpy(held.identity < 0)] = 0  # no person, no identity
+    return torch.from_numpy(np.load(style)), face
+
+
+def latents(cfg: Config, held: pictures.Pictures) -> torch.Tensor:
+    """Latents float16 [N,2,c,h,w] of every training picture and its mirror image, kept on disk."""
+    path, source = cfg.state("unet") / "latents.npy", cfg.state("vae") / "vae.safetensors"
+    if path.exists() and path.stat().st_mtime > source.stat().st_mtime:
+        return torch.from_numpy(np.load(path))
+    encoder, _ = vae.load(cfg)
+    side = cfg.data.size // 8
+    out = np.zeros((len(held), 2, cfg.vae.latent_channels, side, side), np.float16)
+    rows = held.where("train", "anime")
+    shown = started = time.monotonic()
+    for i in range(0, len(rows), 64):
+        pixels = held.pixels[rows[i:i + 64]]
+        for flip in (0, 1):
+            with torch.no_grad(), autocast():
+                out[rows[i:i + 64], flip] = encoder(vae.to_tensor(pixels[:, :, ::-1] if flip else pixels)).half().numpy()
+        if time.monotonic() - shown > 15:
+            shown = time.monotonic()
+            left = (shown - started) / (i + 64) * (len(rows) - i - 64) / 60
+            print(f"unet: latents of {i + 64}/{len(rows)} pictures, {left:.1f} min left", flush=True)
+    with open(path.with_suffix(".part"), "wb") as file:
+        np.save(file, out)
+    os.replace(path.with_suffix(".part"), path)
+    return torch.from_numpy(out)
+
+
+@torch.no_grad()
+def sample(unet, guidance, style: torch.Tensor, face: torch.Tensor, shape: tuple[int, ...], scale: float = 4.0,
+           steps: int = 25, seed: int = 0) -> torch.Tensor:
+    """Latents [B,c,h,w] for these conditions, guided against both conditions zeroed."""
+    random = torch.Generator().manual_seed(seed)
+    both = torch.cat([guidance(style, face), guidance(torch.zeros_like(style), torch.zeros_like(face))])[:, None]
+    mask = torch.ones(2 * len(style), 1, *shape[1:])
+
+    def predict(x, t):
+        with autocast():
+            v = unet(torch.cat([x, x]), t.expand(2 * len(x)), both, mask).float()
+        given, empty = v.chunk(2)
+        return empty + scale * (given - empty)
+
+    return euler_ancestral(predict, torch.randn(len(style), *shape, generator=random), steps, random)
+
+
+def sheet(cfg: Config, held: pictures.Pictures, t: Trainer) -> None:
+    """<state>/unet/sheet-<step>.png of held-out people, by the averaged weights. Rows: the person;
+    made with the person's own picture as style; the next person's picture as style, above what
+    it gave; the face alone."""
+    t.save()
+    unet, guidance = load(cfg)
+    _, decoder = vae.load(cfg)
+    style, face = embeddings(cfg, held)
+    at = held.where("example")[:12]
+    other = np.roll(at, -1)
+    e_f = face[at].repeat(3, 1)
+    e_h = torch.cat([style[at, 0], style[other, 0], torch.zeros_like(style[at, 0])]).float()
+    side = cfg.data.size // 8
+    z = sample(unet, guidance, e_h, e_f, (cfg.vae.latent_channels, side, side))
+    with torch.no_grad(), autocast():
+        made = ((decoder(z).float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    own, mixed_, alone = made.reshape(3, len(at), *made.shape[1:])
+    rows = [held.pixels[at], own, held.pixels[other], mixed_, alone]
+    grid = np.concatenate([np.concatenate(list(r), 1) for r in rows])
+    Image.fromarray(grid).save(cfg.state("unet") / f"sheet-{t.at:06d}.png")
+    print(f"unet: sheet-{t.at:06d}.png", flush=True)
