@@ -1,10 +1,13 @@
 """The golden files are what the scripts make, and the scripts agree with what is published."""
 
+import json
+
 import numpy as np
 import pytest
 
 from facestudio_training.data import align
 from facestudio_training.golden import SERVICES, geometry, philox, sampling, tokens
+from facestudio_training.language.tokenizer import Tokenizer
 
 
 @pytest.mark.parametrize("counter, key, result", philox.KNOWN)
@@ -38,3 +41,11 @@ def test_tokenizer_rules():
     ids = tokens.encode(tokens.build(spec), spec, "A mans' Caf\u00e9 zzz", 9)
     assert ids == [2, 4, 5, 6, 7, 8, 1, 3, 0]
     assert tokens.encode(tokens.build(spec), spec, "a " * 30, 5) == [2, 4, 4, 4, 3]
+
+
+def test_the_training_tokenizer_agrees_with_the_golden_ids():
+    vocab = json.loads((SERVICES.parent / "models" / "tiny" / "tokenizer.json").read_text())["vocab"]
+    golden = json.loads((SERVICES / "bundle" / "testdata" / "tokens-tiny.json").read_text())
+    tokenizer = Tokenizer(vocab, golden["length"])
+    for case in golden["cases"]:
+        assert list(tokenizer.encode(case["text"])) == case["ids"], case["text"]
