@@ -84,11 +84,14 @@ func New(ctx context.Context, name string, build Build, env Env, s ServeSettings
 	})
 	stage.Register(w.queue)
 	if s.Plain != nil {
-		stage.Register(s.Plain)
+		w.Register(s.Plain)
 	}
 	w.log.Info("stage is warm", slog.String("stage", name), slog.Duration("took", time.Since(start)))
 	return w, nil
 }
+
+// Register offers the stage over plain gRPC too.
+func (w *Worker) Register(to grpc.ServiceRegistrar) { w.stage.Register(to) }
 
 // Run takes work from the queue until ctx ends, then finishes what it has in
 // hand within the grace or hands it back.
