@@ -47,6 +47,6 @@ class TextEncoder(nn.Module):
         x = self.pieces(ids) + self.position[:, : ids.shape[1]]
         for block in self.blocks:
             x = block(x, bias)
-        weight = real.unsqueeze(-1)
-        total = (self.norm(x) * weight).sum(1) / weight.sum(1).clamp(min=1.0)
+        # A product, not a sum over the axis: ONNX Runtime sums a batch of one in another order.
+        total = (real.unsqueeze(1) @ self.norm(x)).squeeze(1) / real.sum(1, keepdim=True).clamp(min=1.0)
         return F.layer_norm(self.project(total).float(), (self.embed,))
