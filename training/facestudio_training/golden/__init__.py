@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-SERVICES = Path(__file__).resolve().parents[3] / "services"
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def numbers(values) -> list:

@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 
 from ..data import align, detector
-from . import SERVICES, numbers, write
+from . import REPOSITORY, numbers, write
 
-REPOSITORY = SERVICES.parent
 EXAMPLE = "examples/faces/clara.jpg"
 NAMES = ("right_eye", "left_eye", "nose", "mouth")
 # Candidates below this probability are left out of the golden file.
@@ -98,7 +97,7 @@ def detections() -> dict:
 
 
 def write_all(root: Path) -> list[Path]:
-    folder = root / "imaging" / "testdata"
+    folder = root / "services" / "imaging" / "testdata"
     return [
         write(folder, "similarity.json", "numpy.linalg.lstsq on x' = ax - by + c, y' = bx + ay + d; matrix "
               "[[a,-b,c],[b,a,d]] maps `from` to `to`.", 1e-6, {"cases": similarity()}),

@@ -58,7 +58,7 @@ def normals(seed: int, count: int, step: int = 0, picture: int = 0, stream: int 
 
 
 def write_all(root: Path) -> list[Path]:
-    folder = root / "diffusion" / "testdata"
+    folder = root / "services" / "diffusion" / "testdata"
     known = []
     for counter, key, result in KNOWN:
         got = philox(*(tuple(int(w, 16) for w in text.split()) for text in (counter, key)))

@@ -113,7 +113,7 @@ def guidance() -> list[dict]:
 
 
 def write_all(root: Path) -> list[Path]:
-    folder = root / "diffusion" / "testdata"
+    folder = root / "services" / "diffusion" / "testdata"
     euler = [euler_case(p, "trailing", n) for p in ("epsilon", "v_prediction") for n in (25, 4, 1)]
     euler += [euler_case("epsilon", "linspace", 4), euler_case("v_prediction", "leading", 4),
               euler_case("v_prediction", "trailing", 10, first=4)]

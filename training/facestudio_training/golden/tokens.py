@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
-from . import SERVICES, write
+from . import REPOSITORY, write
 
 BUNDLES = ("tiny", "facestudio-128")
 PROMPTS = (
@@ -59,14 +59,14 @@ def encode(tokenizer: Tokenizer, spec: dict, prompt: str, length: int) -> list[i
 def write_all(root: Path) -> list[Path]:
     out = []
     for name in BUNDLES:
-        folder = SERVICES.parent / "models" / name
+        folder = REPOSITORY / "models" / name
         if not (folder / "bundle.json").exists():
             continue
         spec = json.loads((folder / "tokenizer.json").read_text())
         length = json.loads((folder / "bundle.json").read_text())["text"]["max_tokens"]
         tokenizer = build(spec)
         cases = [{"text": p, "ids": encode(tokenizer, spec, p, length)} for p in PROMPTS]
-        out.append(write(root / "bundle" / "testdata", f"tokens-{name}.json",
+        out.append(write(root / "services" / "bundle" / "testdata", f"tokens-{name}.json",
                          f"The package tokenizers with the rules and vocabulary of models/{name}/tokenizer.json.", 0,
                          {"bundle": name, "length": length, "cases": cases}))
     return out
