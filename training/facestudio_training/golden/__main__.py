@@ -7,9 +7,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import REPOSITORY, geometry, philox, pipeline, sampling, tokens
+from . import REPOSITORY, encoders, geometry, philox, pipeline, sampling, tokens
 
-MODULES = (philox, sampling, geometry, tokens, pipeline)
+MODULES = (philox, sampling, geometry, tokens, pipeline, encoders)
 
 
 def main() -> int:

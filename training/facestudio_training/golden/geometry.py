@@ -69,13 +69,18 @@ def warp() -> dict:
                         "replicate": numbers(sample(picture, matrix, (x, y), True))} for x, y in at]}
 
 
-def detections() -> dict:
-    inside, digest, size = detector.FILES["front"]
+def example_detector() -> detector.Detector:
+    """The face detector as set-up fetched it."""
+    _, digest, size = detector.FILES["front"]
     model = REPOSITORY / ".cache" / "models" / f"{digest}.onnx"
     if not model.exists():
         raise SystemExit(f"{model.relative_to(REPOSITORY)} is missing: run scripts/setup-models.sh first")
+    return detector.Detector(model, detector.Recipe(size=size))
+
+
+def detections() -> dict:
     picture = cv2.cvtColor(cv2.imread(str(REPOSITORY / EXAMPLE)), cv2.COLOR_BGR2RGB)
-    find = detector.Detector(model, detector.Recipe(size=size))
+    find = example_detector()
     pixels, scale, left, top = find.prepare(picture)
     scores, boxes = [], []
     for k in ("", "_1"):
@@ -89,7 +94,7 @@ def detections() -> dict:
     faces = find.decode(quiet, boxes, scale, left, top)
     return {
         "picture": EXAMPLE, "width": picture.shape[1], "height": picture.shape[0],
-        "size": size, "scale": float(scale), "left": left, "top": top, "candidates_in_all": len(scores),
+        "size": find.recipe.size, "scale": float(scale), "left": left, "top": top, "candidates_in_all": len(scores),
         "candidates": [{"index": int(i), "logit": numbers(scores[i]), "values": numbers(boxes[i])} for i in kept],
         "faces": [{"score": float(np.float32(f.score)), "box": numbers(f.box.astype(np.float32)),
                    "points": {n: numbers(p) for n, p in zip(NAMES, f.points.astype(np.float32))}} for f in faces],
