@@ -1,11 +1,17 @@
 package jobqueue
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -45,34 +51,132 @@ type Settings struct {
 }
 
 // Queue is a connection to the mesh's queue. It is safe for concurrent use.
-type Queue struct{}
+type Queue struct {
+	settings Settings
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	work     jetstream.Stream
+	results  jetstream.KeyValue
+	records  *Records
+	secret   []byte
+	tracer   trace.Tracer
+	log      *slog.Logger
+
+	status chan nats.Status
+	wg     sync.WaitGroup
+
+	mu sync.Mutex
+	// reconnected is closed, and replaced, when the connection is back.
+	reconnected chan struct{}
+}
+
+const instrumentation = "github.com/facestudio/facestudio/services/jobqueue"
+
+func (s Settings) withDefaults() (Settings, error) {
+	s.Replicas = cmp.Or(s.Replicas, 1)
+	s.MaxBytes = cmp.Or(s.MaxBytes, 1<<30)
+	s.MaxAge = cmp.Or(s.MaxAge, 24*time.Hour)
+	s.ResultTTL = cmp.Or(s.ResultTTL, 24*time.Hour)
+	s.ContentTTL = cmp.Or(s.ContentTTL, time.Hour)
+	s.FaultTTL = cmp.Or(s.FaultTTL, time.Minute)
+	s.RecordTTL = cmp.Or(s.RecordTTL, 7*24*time.Hour)
+	s.Timeout = cmp.Or(s.Timeout, 10*time.Minute)
+	s.AckWait = cmp.Or(s.AckWait, 5*time.Second)
+	s.Recheck = cmp.Or(s.Recheck, 5*time.Second)
+	if s.Tracer == nil {
+		s.Tracer = otel.GetTracerProvider()
+	}
+	if s.Logger == nil {
+		s.Logger = slog.New(slog.DiscardHandler)
+	}
+	return s, errors.Join(
+		atLeast("Replicas", s.Replicas, 1), atLeast("MaxBytes", s.MaxBytes, 1<<20),
+		atLeast("MaxAge", s.MaxAge, time.Second), atLeast("ResultTTL", s.ResultTTL, time.Second),
+		atLeast("ContentTTL", s.ContentTTL, time.Second), atLeast("FaultTTL", s.FaultTTL, time.Second),
+		atLeast("RecordTTL", s.RecordTTL, time.Second), atLeast("Timeout", s.Timeout, time.Millisecond),
+		atLeast("AckWait", s.AckWait, 200*time.Millisecond), atLeast("Recheck", s.Recheck, 10*time.Millisecond),
+	)
+}
+
+func atLeast[T cmp.Ordered](name string, value, least T) error {
+	if value < least {
+		return fmt.Errorf("jobqueue setting %s is %v; the least is %v", name, value, least)
+	}
+	return nil
+}
 
 // Open makes or checks the streams and buckets of the queue. It fails, naming
-// the stream and the setting, when one exists that differs, and when the server
-// is too old or has no JetStream. The caller closes the Queue, then nc.
+// the stream and the setting, when one exists that differs (ErrMismatch), and
+// when the server is too old or has no JetStream. The caller closes the Queue,
+// then nc.
 func Open(ctx context.Context, nc *nats.Conn, s Settings) (*Queue, error) {
-	panic("jobqueue: not written yet")
+	s, err := s.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("open JetStream: %w", err)
+	}
+	if err := checkServer(ctx, nc, js); err != nil {
+		return nil, err
+	}
+	q := &Queue{
+		settings: s, nc: nc, js: js, log: s.Logger, tracer: s.Tracer.Tracer(instrumentation),
+		reconnected: make(chan struct{}),
+	}
+	if q.work, err = ensure(ctx, js, workConfig(s)); err != nil {
+		return nil, err
+	}
+	if _, err = ensure(ctx, js, deadConfig(s)); err != nil {
+		return nil, err
+	}
+	results := bucketConfig(s, resultsName, "recorded outcomes of stage work")
+	results.RePublish = &jetstream.RePublish{Source: resultsSource, Destination: resultsTarget}
+	if q.results, err = ensureBucket(ctx, js, results); err != nil {
+		return nil, err
+	}
+	records, err := ensureBucket(ctx, js, bucketConfig(s, recordsName, "records and the queue of them"))
+	if err != nil {
+		return nil, err
+	}
+	q.records = &Records{q: q, kv: records}
+	secrets, err := ensureBucket(ctx, js, bucketConfig(s, secretsName, "what this installation drew at its start"))
+	if err != nil {
+		return nil, err
+	}
+	if q.secret, err = secret(ctx, secrets); err != nil {
+		return nil, err
+	}
+	q.status = nc.StatusChanged(nats.CONNECTED)
+	q.wg.Go(q.followConnection)
+	return q, nil
 }
 
 // Close ends what the Queue runs in the background and waits for it. Calls and
 // servers that still use it must have ended.
-func (q *Queue) Close() {}
+func (q *Queue) Close() {
+	q.nc.RemoveStatusListener(q.status)
+	q.wg.Wait()
+}
 
 // Records returns the queue of records.
-func (q *Queue) Records() *Records { panic("jobqueue: not written yet") }
+func (q *Queue) Records() *Records { return q.records }
 
-// Progress returns the topic on which news of a record are fanned out.
-func (q *Queue) Progress(key RecordKey) *Topic { panic("jobqueue: not written yet") }
+// followConnection wakes everybody who waits when the connection is back, for
+// what happened meanwhile was not told.
+func (q *Queue) followConnection() {
+	for range q.status {
+		q.mu.Lock()
+		close(q.reconnected)
+		q.reconnected = make(chan struct{})
+		q.mu.Unlock()
+		q.log.Info("connected to the queue again")
+	}
+}
 
-// Topic fans out news that may be lost: those who do not listen at the moment,
-// or listen too slowly, miss them.
-type Topic struct{}
-
-// Publish sends data, at most 1 MiB, to those who listen. It does not wait.
-func (t *Topic) Publish(data []byte) error { panic("jobqueue: not written yet") }
-
-// Subscribe returns what is published from now on until ctx ends, then the
-// channel is closed. A reader that falls 64 behind misses the oldest.
-func (t *Topic) Subscribe(ctx context.Context) (<-chan []byte, error) {
-	panic("jobqueue: not written yet")
+func (q *Queue) reconnection() <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.reconnected
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	jobqueuev1 "github.com/facestudio/facestudio/proto/gen/facestudio/jobqueue/v1"
+	"github.com/facestudio/facestudio/services/fault"
 )
 
 // Errors of records; test with errors.Is.
@@ -31,7 +34,10 @@ type Entry struct {
 
 // Records is the queue of records: pieces of work that are their own queue
 // entries (DESIGN 5), so that one write creates and queues them.
-type Records struct{}
+type Records struct {
+	q  *Queue
+	kv jetstream.KeyValue
+}
 
 // Create stores and queues a record; it is durable when Create returns. The
 // tenant, class ("interactive" when empty) and create time (now when unset) are
@@ -70,4 +76,11 @@ func (r *Records) Watch(ctx context.Context, key RecordKey) (<-chan *Entry, erro
 // terminal record is returned as it is.
 func (r *Records) Cancel(ctx context.Context, key RecordKey) (*Entry, error) {
 	panic("jobqueue: not written yet")
+}
+
+func (k RecordKey) validate() error {
+	if !validToken(k.Tenant) || !validToken(k.ID) {
+		return fault.InvalidField("name", "tenant and id of a record are 1 to 63 letters, digits, _ or -")
+	}
+	return nil
 }

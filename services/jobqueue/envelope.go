@@ -1,0 +1,115 @@
+package jobqueue
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.opentelemetry.io/otel/propagation"
+	"google.golang.org/grpc/metadata"
+)
+
+// Headers of a work message.
+const (
+	headerVersion  = "Facestudio-Version"
+	headerMethod   = "Facestudio-Method"
+	headerOwner    = "Facestudio-Owner"
+	headerDeadline = "Facestudio-Deadline"
+	headerMetadata = "Facestudio-Md-"
+
+	envelopeVersion = "1"
+)
+
+// Headers that dead letters have beside those of the work.
+const (
+	headerReason   = "Facestudio-Reason"
+	headerAttempts = "Facestudio-Attempts"
+	headerStatus   = "Facestudio-Status"
+)
+
+// traceContext is how spans of different processes find each other.
+var traceContext = propagation.TraceContext{}
+
+// work is one call on its way.
+type work struct {
+	address
+	method string
+	owner  string
+	// deadline is by the caller's clock, in milliseconds.
+	deadline time.Time
+	metadata metadata.MD
+	payload  []byte
+}
+
+// message writes the work, with the trace that ctx is part of.
+func (w work) message(ctx context.Context) *nats.Msg {
+	msg := nats.NewMsg(w.work())
+	msg.Data = w.payload
+	msg.Header.Set(headerVersion, envelopeVersion)
+	msg.Header.Set(headerMethod, w.method)
+	msg.Header.Set(headerDeadline, strconv.FormatInt(w.deadline.UnixMilli(), 10))
+	if w.owner != "" {
+		msg.Header.Set(headerOwner, encodeHeader(w.owner))
+	}
+	for key, values := range w.metadata {
+		for _, value := range values {
+			msg.Header.Add(headerMetadata+key, encodeHeader(value))
+		}
+	}
+	traceContext.Inject(ctx, propagation.HeaderCarrier(msg.Header))
+	return msg
+}
+
+var errForeign = errors.New("not a work message of this version")
+
+// parseWork is the inverse of message.
+func parseWork(subject string, header nats.Header, payload []byte) (work, error) {
+	at, ok := parseAddress(subject)
+	if !ok {
+		return work{}, fmt.Errorf("subject %q: %w", subject, errForeign)
+	}
+	if v := header.Get(headerVersion); v != envelopeVersion {
+		return work{address: at}, fmt.Errorf("version %q: %w", v, errForeign)
+	}
+	millis, err := strconv.ParseInt(header.Get(headerDeadline), 10, 64)
+	if err != nil {
+		return work{address: at}, fmt.Errorf("deadline: %w: %w", errForeign, err)
+	}
+	w := work{
+		address: at, method: header.Get(headerMethod), deadline: time.UnixMilli(millis),
+		metadata: metadata.MD{}, payload: payload,
+	}
+	if w.owner, err = decodeHeader(header.Get(headerOwner)); err != nil {
+		return w, fmt.Errorf("owner: %w: %w", errForeign, err)
+	}
+	for name, values := range header {
+		key, ok := strings.CutPrefix(name, headerMetadata)
+		if !ok {
+			continue
+		}
+		for _, value := range values {
+			decoded, err := decodeHeader(value)
+			if err != nil {
+				return w, fmt.Errorf("metadata %q: %w: %w", key, errForeign, err)
+			}
+			w.metadata.Append(key, decoded)
+		}
+	}
+	return w, nil
+}
+
+// call is for whom the work is done.
+func (w work) call() Call { return Call{Tenant: w.tenant, Class: w.class, Owner: w.owner} }
+
+// Values of callers are encoded: a line break in one would end the header.
+func encodeHeader(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+
+func decodeHeader(s string) (string, error) {
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	return string(b), err
+}

@@ -1,0 +1,213 @@
+package jobqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
+	"github.com/facestudio/facestudio/services/fault"
+)
+
+// heartbeats is how many signs of life there are within one AckWait.
+const heartbeats = 3
+
+// job is a message in hand.
+type job struct {
+	s       *Server
+	msg     jetstream.Msg
+	work    work
+	rule    rule
+	attempt uint64
+}
+
+// handle does what a message asks for. ctx ends when calls in hand have to stop.
+func (s *Server) handle(ctx context.Context, msg jetstream.Msg, stopping bool) {
+	j := &job{s: s, msg: msg}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	arrived := arrival{maxAttempts: uint64(s.settings.MaxAttempts), stopping: stopping}
+	w, err := parseWork(msg.Subject(), msg.Headers(), msg.Data())
+	if meta, metaErr := msg.Metadata(); metaErr == nil {
+		j.attempt = meta.NumDelivered
+	}
+	j.work, arrived.attempt, arrived.foreign = w, j.attempt, err != nil
+	if arrived.foreign {
+		j.carryOut(ctx, admit(arrived), status.New(codes.InvalidArgument, err.Error()), nil)
+		return
+	}
+	// Reachable for a cancel before it is known that there was none yet.
+	letGo := s.hold(w.address, cancel)
+	defer letGo()
+	if result, err := s.q.lookup(ctx, w.address); err == nil {
+		arrived.decided = result != nil
+	}
+	arrived.late = !time.Now().Before(w.deadline)
+	m, known := s.methods[w.method]
+	j.rule = m.rule
+	next := admit(arrived)
+	if next != run {
+		j.carryOut(ctx, next, status.New(codes.Internal, "the worker stopped without an answer, or was stopped"), nil)
+		return
+	}
+	if !known {
+		// A newer version's method: another worker may know it.
+		s := status.Newf(codes.Unimplemented, "this worker does not know %s", w.method)
+		j.carryOut(ctx, conclude(departure{status: s, attempt: j.attempt, maxAttempts: arrived.maxAttempts}), s, nil)
+		return
+	}
+	outcome, response, ended := j.run(ctx, m, cancel)
+	j.carryOut(ctx, conclude(departure{outcome, ended, j.attempt, arrived.maxAttempts}), outcome, response)
+}
+
+// run calls the handler, with signs of life meanwhile, and says why its context
+// ended, if it did.
+func (j *job) run(ctx context.Context, m method, cancel context.CancelCauseFunc) (*status.Status, []byte, ending) {
+	q := j.s.q
+	ctx = traceContext.Extract(ctx, propagation.HeaderCarrier(j.msg.Headers()))
+	ctx, span := q.tracer.Start(ctx, "queue work "+j.work.method, trace.WithSpanKind(trace.SpanKindConsumer),
+		trace.WithAttributes(attribute.String("messaging.system", "nats"), attribute.String("facestudio.stage", j.work.stage),
+			attribute.Int64("facestudio.attempt", int64(j.attempt))))
+	defer span.End()
+	call, release := context.WithDeadline(ctx, j.work.deadline)
+	defer release()
+	var alive sync.WaitGroup
+	ran := make(chan struct{})
+	alive.Go(func() { j.stayAlive(ctx, ran, cancel) })
+	response, err := j.invoke(call, m)
+	close(ran)
+	alive.Wait()
+	outcome := statusFrom(err)
+	if err == nil && len(response) > MaxPayload {
+		outcome = status.Newf(codes.Internal, "the response of %s has %d bytes and a message at most %d; the handler has to store large parts as blobs", j.work.method, len(response), MaxPayload)
+	}
+	endSpan(span, outcome)
+	return outcome, response, endingOf(call)
+}
+
+func endingOf(ctx context.Context) ending {
+	cause := context.Cause(ctx)
+	switch {
+	case cause == nil:
+		return notEnded
+	case errors.Is(cause, ErrShutdown):
+		return endedByShutdown
+	case errors.Is(cause, context.DeadlineExceeded):
+		return endedByDeadline
+	default:
+		return endedByCancel
+	}
+}
+
+// stayAlive tells the server that the work is going on until ran is closed, and
+// ends the work when its result is recorded by somebody else: a canceller whose
+// word did not arrive, or a worker that took over while this one was cut off.
+func (j *job) stayAlive(ctx context.Context, ran <-chan struct{}, cancel context.CancelCauseFunc) {
+	tick := time.NewTicker(j.s.q.settings.AckWait / heartbeats)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ran:
+			return
+		case <-tick.C:
+		}
+		if err := j.msg.InProgress(); err != nil {
+			j.s.settings.Logger.Warn("sign of life not sent", "method", j.work.method, "error", err)
+		}
+		if result, err := j.s.q.lookup(ctx, j.work.address); err == nil && result != nil {
+			cancel(ErrDecided)
+		}
+	}
+}
+
+// carryOut does what was decided. Its errors are logged: whatever is left undone
+// is done when the message is delivered again.
+func (j *job) carryOut(ctx context.Context, do action, s *status.Status, response []byte) {
+	ctx, release := context.WithTimeout(context.WithoutCancel(ctx), apiTimeout)
+	defer release()
+	if err := j.do(ctx, do, s, response); err != nil {
+		j.s.settings.Logger.Warn("work not settled; it will be delivered again",
+			"method", j.work.method, "attempt", j.attempt, "error", err)
+	}
+}
+
+func (j *job) do(ctx context.Context, do action, s *status.Status, response []byte) error {
+	q := j.s.q
+	switch do {
+	case record:
+		if s.Code() != codes.OK {
+			response = nil
+		}
+		ttl := lifetime(q.settings, j.rule.owned(), s.Code())
+		if _, err := q.create(ctx, j.work.address, newResult(s, response, j.attempt, byWorker), ttl); err != nil {
+			return errors.Join(err, j.msg.NakWithDelay(backoff(j.s.settings.Backoff, j.attempt, randomSpread())))
+		}
+		return j.msg.DoubleAck(ctx)
+	case settle, drop:
+		return errors.Join(j.msg.DoubleAck(ctx), q.nc.Publish(j.work.event(eventGone), nil))
+	case retry:
+		j.s.settings.Logger.Warn("work failed and is tried again", "method", j.work.method,
+			"attempt", j.attempt, "code", s.Code().String(), "error", fault.From(s.Err()))
+		return j.msg.NakWithDelay(backoff(j.s.settings.Backoff, j.attempt, randomSpread()))
+	case handBack:
+		return j.msg.Nak()
+	case quarantine:
+		return j.quarantine(ctx, s)
+	case refuse:
+		return errors.Join(j.bury(ctx, "FOREIGN", s), j.msg.TermWithReason(s.Message()))
+	default:
+		return fmt.Errorf("no such action: %d", do)
+	}
+}
+
+// quarantine gives work up: a copy for people to look at, then the result, so
+// that its callers know, and only then the message goes.
+func (j *job) quarantine(ctx context.Context, s *status.Status) error {
+	q := j.s.q
+	exhausted := fault.New(fault.Internal, faultv1.Reason_REASON_ATTEMPTS_EXHAUSTED, "",
+		"%s failed %d times and was given up, the last time with %s", j.work.method, j.attempt, s.Code())
+	if err := j.bury(ctx, "ATTEMPTS_EXHAUSTED", s); err != nil {
+		return err
+	}
+	j.s.settings.Logger.Error("work given up", "method", j.work.method, "key", j.work.key, "attempts", j.attempt, "code", s.Code().String())
+	outcome := fault.ToStatus(exhausted)
+	ttl := lifetime(q.settings, j.rule.owned(), outcome.Code())
+	if _, err := q.create(ctx, j.work.address, newResult(outcome, nil, j.attempt, byQuarantine), ttl); err != nil {
+		return err
+	}
+	return j.msg.TermWithReason("attempts exhausted")
+}
+
+// bury copies the message to the dead letters, once: a repeat has the same id.
+func (j *job) bury(ctx context.Context, reason string, s *status.Status) error {
+	msg := nats.NewMsg(j.work.dead())
+	if j.work.address == (address{}) {
+		msg.Subject = "dead.foreign"
+	}
+	msg.Data = j.msg.Data()
+	for name, values := range j.msg.Headers() {
+		msg.Header[name] = values
+	}
+	msg.Header.Set(headerReason, reason)
+	msg.Header.Set(headerAttempts, strconv.FormatUint(j.attempt, 10))
+	msg.Header.Set(headerStatus, encodeHeader(s.Code().String()+": "+s.Message()))
+	var opts []jetstream.PublishOpt
+	if meta, err := j.msg.Metadata(); err == nil {
+		opts = append(opts, jetstream.WithMsgID("work-"+strconv.FormatUint(meta.Sequence.Stream, 10)))
+	}
+	if _, err := j.s.q.js.PublishMsg(ctx, msg, opts...); err != nil {
+		return fmt.Errorf("store a dead letter: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,108 @@
+package jobqueue
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Streams and buckets. Their names and the subjects below are the same for
+// every mesh: one NATS account holds one mesh.
+const (
+	workStream  = "WORK"
+	deadStream  = "DEAD"
+	resultsName = "results"
+	recordsName = "records"
+	secretsName = "installation"
+)
+
+// Subjects:
+//
+//	work.<stage>.<bundle>.<class>.<tenant>.<key>   stage work, stream WORK
+//	dead.<stage>.<bundle>.<class>.<tenant>.<key>   dead letters, stream DEAD
+//	event.<tenant>.<key>.done                      a result was created (RePublish)
+//	event.<tenant>.<key>.gone                      the work left the queue; look again
+//	event.<tenant>.<key>.progress                  a message of a stream, not the last
+//	cancel.<stage>.<bundle>.<tenant>.<key>         a caller cancelled owned work
+//	progress.<tenant>.<id>                         news of a record
+const (
+	workAll = "work.>"
+	deadAll = "dead.>"
+
+	eventDone     = "done"
+	eventGone     = "gone"
+	eventProgress = "progress"
+
+	resultsSource = "$KV." + resultsName + ".*.*"
+	resultsTarget = "event.{{wildcard(1)}}.{{wildcard(2)}}." + eventDone
+)
+
+var tokenPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,63}$`)
+
+// validToken says whether s can be one element of a subject.
+func validToken(s string) bool { return tokenPattern.MatchString(s) }
+
+// address is where a piece of work is in the queue. It is all in the subject,
+// so that no header can contradict what a consumer filtered by.
+type address struct{ stage, bundle, class, tenant, key string }
+
+func (a address) work() string { return "work." + a.tail() }
+func (a address) dead() string { return "dead." + a.tail() }
+
+func (a address) tail() string {
+	return strings.Join([]string{a.stage, a.bundle, a.class, a.tenant, a.key}, ".")
+}
+
+func (a address) cancel() string {
+	return strings.Join([]string{"cancel", a.stage, a.bundle, a.tenant, a.key}, ".")
+}
+
+func (a address) event(kind string) string {
+	return strings.Join([]string{"event", a.tenant, a.key, kind}, ".")
+}
+
+// result is the key of the result in its bucket.
+func (a address) result() string { return a.tenant + "." + a.key }
+
+// parseAddress is the inverse of work; it says false for a foreign subject.
+func parseAddress(subject string) (address, bool) {
+	parts := strings.Split(subject, ".")
+	if len(parts) != 6 || parts[0] != "work" {
+		return address{}, false
+	}
+	for _, part := range parts[1:] {
+		if !validToken(part) {
+			return address{}, false
+		}
+	}
+	return address{parts[1], parts[2], parts[3], parts[4], parts[5]}, true
+}
+
+// consumerName is the durable of a stage, bundle and class.
+func consumerName(stage, bundle, class string) string {
+	return strings.Join([]string{stage, bundle, class}, "_")
+}
+
+func consumerFilter(stage, bundle, class string) string {
+	return strings.Join([]string{"work", stage, bundle, class, ">"}, ".")
+}
+
+func cancelFilter(stage, bundle string) string { return "cancel." + stage + "." + bundle + ".>" }
+
+func (k RecordKey) stored() string { return k.Tenant + "." + k.ID }
+
+func (k RecordKey) topic() string { return "progress." + k.Tenant + "." + k.ID }
+
+func parseRecordKey(stored string) (RecordKey, bool) {
+	tenant, id, ok := strings.Cut(stored, ".")
+	return RecordKey{tenant, id}, ok && validToken(tenant) && validToken(id)
+}
+
+// stageOf is the room of a service: "denoiser" for
+// facestudio.denoiser.v1.DenoiserService.
+func stageOf(service string) string {
+	parts := strings.Split(service, ".")
+	if len(parts) < 3 {
+		return ""
+	}
+	return parts[len(parts)-3]
+}
