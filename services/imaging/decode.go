@@ -69,31 +69,44 @@ func DecodeGray(data []byte, lim Limits) (*Gray, error) {
 	return turn.gray(&Gray{W: b.Dx(), H: b.Dy(), Pix: canvas.Pix}), nil
 }
 
-// decode checks the header and decodes the pixels.
-func decode(data []byte, lim Limits) (image.Image, orientation, error) {
+// Check refuses what Decode would refuse by the header, without decoding a
+// pixel; only a damaged or truncated picture gets past it.
+func Check(data []byte, lim Limits) error {
+	_, _, err := header(data, lim)
+	return err
+}
+
+// header finds the format and checks everything that the header tells.
+func header(data []byte, lim Limits) (format, image.Config, error) {
 	lim = lim.withDefaults()
 	if len(data) == 0 {
-		return nil, 0, unsupported(nil, "the picture is empty; send a JPEG, PNG or WebP")
+		return format{}, image.Config{}, unsupported(nil, "the picture is empty; send a JPEG, PNG or WebP")
 	}
 	if len(data) > lim.MaxBytes {
-		return nil, 0, fault.New(fault.Invalid, faultv1.Reason_REASON_IMAGE_TOO_LARGE, "",
+		return format{}, image.Config{}, fault.New(fault.Invalid, faultv1.Reason_REASON_IMAGE_TOO_LARGE, "",
 			"the picture has %d bytes, at most %d are read; scale it down", len(data), lim.MaxBytes)
 	}
 	kind, ok := sniff(data)
 	if !ok {
-		return nil, 0, unsupported(nil, "this is no picture of a known format; send a JPEG, PNG or WebP")
+		return format{}, image.Config{}, unsupported(nil, "this is no picture of a known format; send a JPEG, PNG or WebP")
 	}
 	config, err := safely(func() (image.Config, error) { return kind.config(bytes.NewReader(data)) })
 	if err != nil {
-		return nil, 0, unsupported(err, "the %s header cannot be read; send a whole 8-bit JPEG, PNG or WebP", kind.name)
+		return format{}, image.Config{}, unsupported(err, "the %s header cannot be read; send a whole 8-bit JPEG, PNG or WebP", kind.name)
 	}
 	if err := checkSize(config.Width, config.Height, lim); err != nil {
-		return nil, 0, err
+		return format{}, image.Config{}, err
 	}
 	if err := checkModel(kind.name, config.ColorModel); err != nil {
-		return nil, 0, err
+		return format{}, image.Config{}, err
 	}
-	if err := kind.inspect(data, config); err != nil {
+	return kind, config, kind.inspect(data, config)
+}
+
+// decode checks the header and decodes the pixels.
+func decode(data []byte, lim Limits) (image.Image, orientation, error) {
+	kind, config, err := header(data, lim)
+	if err != nil {
 		return nil, 0, err
 	}
 	img, err := safely(func() (image.Image, error) { return kind.decode(bytes.NewReader(data)) })
