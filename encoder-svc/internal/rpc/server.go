@@ -180,7 +180,7 @@ func (s *Server) decode(ctx context.Context, p *mediav1.Picture) (*imaging.RGB, 
 	if err != nil {
 		return nil, err
 	}
-	return imaging.Decode(data, imaging.DefaultLimits)
+	return imaging.Decode(data, imaging.Limits{})
 }
 
 func (s *Server) check(bundle, field string, n, limit int) error {

@@ -64,7 +64,7 @@ func (s *Server) SegmentPeople(ctx context.Context, req *segmenterv1.SegmentPeop
 	if err != nil {
 		return nil, fault.From(err).At("picture")
 	}
-	picture, err := imaging.Decode(data, imaging.DefaultLimits)
+	picture, err := imaging.Decode(data, imaging.Limits{})
 	if err != nil {
 		return nil, fault.From(err).At("picture")
 	}
