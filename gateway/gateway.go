@@ -1,0 +1,104 @@
+// Package gateway is the public face of the mesh and the conductor behind it:
+// the API that takes generations, and the flow that makes them by calling the
+// stages. Any number of gateways may run side by side; each generation is
+// worked on by one of them at a time.
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"google.golang.org/grpc"
+
+	"github.com/facestudio/facestudio/gateway/internal/api"
+	"github.com/facestudio/facestudio/gateway/internal/conductor"
+	"github.com/facestudio/facestudio/gateway/internal/flow"
+	"github.com/facestudio/facestudio/gateway/internal/record"
+	"github.com/facestudio/facestudio/services/blob"
+	"github.com/facestudio/facestudio/services/bundle"
+	"github.com/facestudio/facestudio/services/imaging"
+	"github.com/facestudio/facestudio/services/jobqueue"
+)
+
+// Env is what a gateway is built from. The caller of New keeps owning it.
+type Env struct {
+	// Bundle that new generations are pinned to; only its manifest is used.
+	Bundle *bundle.Bundle
+	// Queue has the generations and carries the calls of stages.
+	Queue *jobqueue.Queue
+	// Blobs has the pictures.
+	Blobs *blob.Store
+	// Log takes how generations end.
+	Log *slog.Logger
+}
+
+// Service is a gateway. Register it, Run it, and Close it after Run.
+type Service struct {
+	config    Config
+	api       *api.Service
+	conductor *conductor.Conductor
+	records   *jobqueue.Records
+	conns     []*grpc.ClientConn
+}
+
+// New builds a gateway. Connections to stages that are called over plain gRPC
+// are made with the first call.
+func New(_ context.Context, env Env, c Config) (*Service, error) {
+	s := &Service{config: c, records: env.Queue.Records()}
+	stages, err := s.connect(jobqueue.NewConn(env.Queue, jobqueue.ConnSettings{Bundle: env.Bundle.ID()}))
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	manifest := &env.Bundle.Manifest
+	limits := imaging.Limits{}
+	records := record.New(env.Queue, time.Now)
+	s.api = api.New(records, env.Blobs, api.Settings{
+		Bundle:       env.Bundle.Digest(),
+		Manifest:     manifest,
+		CheckPicture: func(data []byte) error { return imaging.Check(data, limits) },
+		Now:          time.Now,
+		Random:       rand.Reader,
+	})
+	runner, err := conductor.Observe(
+		flow.New(stages, env.Blobs, flow.Settings{Framing: manifest.Framing, Limits: limits}),
+		otel.GetTracerProvider(), otel.GetMeterProvider())
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.conductor = conductor.New(runner, records, conductor.Settings{
+		Bundle: env.Bundle.Digest(), Now: time.Now, Log: env.Log,
+	})
+	return s, nil
+}
+
+// Register registers GenerationService.
+func (s *Service) Register(to grpc.ServiceRegistrar) { s.api.Register(to) }
+
+// Run works on generations until ctx ends, then finishes those in hand within
+// the grace or leaves them to other gateways.
+func (s *Service) Run(ctx context.Context) error {
+	err := s.records.Work(ctx, jobqueue.WorkSettings{
+		Slots: s.config.Generations,
+		Lease: s.config.Lease,
+		Grace: s.config.Grace,
+	}, func(ctx context.Context, claim *jobqueue.Claim) error { return s.conductor.Conduct(ctx, claim) })
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("work on generations: %w", err)
+	}
+	return nil
+}
+
+// Close ends the connections to the stages. Call it after Run.
+func (s *Service) Close() error {
+	var errs []error
+	for _, conn := range s.conns {
+		errs = append(errs, conn.Close())
+	}
+	s.conns = nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,109 @@
+// Package api is the public face of the mesh: GenerationService. It checks what
+// callers send at the earliest point, stores it, and tells them what became of
+// it; the work itself is the conductor's.
+package api
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/facestudio/facestudio/gateway/internal/record"
+	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
+	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
+	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
+	"github.com/facestudio/facestudio/services/bundle"
+	"github.com/facestudio/facestudio/services/fault"
+	"github.com/facestudio/facestudio/services/jobqueue"
+)
+
+// Records keeps generations; *record.Store is one.
+type Records interface {
+	Create(ctx context.Context, key jobqueue.RecordKey, class string, g *gatewayv1.Generation) error
+	Get(ctx context.Context, key jobqueue.RecordKey) (*gatewayv1.Generation, error)
+	List(ctx context.Context, tenant string) ([]*gatewayv1.Generation, error)
+	Watch(ctx context.Context, key jobqueue.RecordKey) (<-chan *gatewayv1.Generation, error)
+	Follow(ctx context.Context, key jobqueue.RecordKey) (<-chan *gatewayv1.ProgressEvent, error)
+	Cancel(ctx context.Context, key jobqueue.RecordKey) (*gatewayv1.Generation, error)
+}
+
+// Blobs is where pictures are kept; *blob.Store is one.
+type Blobs interface {
+	Put(ctx context.Context, tenant, retention string, data []byte, mediaType string) (*mediav1.Blob, error)
+	Get(ctx context.Context, tenant string, b *mediav1.Blob) ([]byte, error)
+}
+
+// Settings says what the service serves.
+type Settings struct {
+	// Bundle is the digest that new generations are pinned to.
+	Bundle string
+	// Manifest has the bundle's limits and defaults.
+	Manifest *bundle.Manifest
+	// CheckPicture refuses encoded bytes that cannot be a picture, or are too
+	// large a one, without decoding them. Its faults have no field.
+	CheckPicture func(data []byte) error
+	// Now is the clock.
+	Now func() time.Time
+	// Random is the source of ids and seeds.
+	Random io.Reader
+}
+
+// Service implements GenerationService. It may be used by many goroutines.
+type Service struct {
+	gatewayv1.UnimplementedGenerationServiceServer
+	records Records
+	blobs   Blobs
+	set     Settings
+}
+
+// New returns the service.
+func New(records Records, blobs Blobs, s Settings) *Service {
+	return &Service{records: records, blobs: blobs, set: s}
+}
+
+// Register registers the service.
+func (s *Service) Register(to grpc.ServiceRegistrar) {
+	gatewayv1.RegisterGenerationServiceServer(to, s)
+}
+
+// DefaultTenant is whose generations they are when the call does not say.
+const DefaultTenant = "default"
+
+// caller tells for whom a call is made.
+func caller(ctx context.Context) (jobqueue.Call, error) {
+	call, _ := jobqueue.CallFrom(ctx)
+	if call.Tenant == "" {
+		call.Tenant = DefaultTenant
+	}
+	switch call.Class {
+	case "":
+		call.Class = jobqueue.Interactive
+	case jobqueue.Interactive, jobqueue.Batch:
+	default:
+		return call, fault.InvalidField("class", "%q is no class of work: use %s or %s", call.Class, jobqueue.Interactive, jobqueue.Batch)
+	}
+	if !tenantPattern.MatchString(call.Tenant) {
+		return call, fault.InvalidField("tenant", "a tenant has 1 to 63 letters, digits, underscores and hyphens")
+	}
+	return call, nil
+}
+
+// keyOf returns the record that a resource name of the caller's means.
+func keyOf(ctx context.Context, name string) (jobqueue.RecordKey, error) {
+	call, err := caller(ctx)
+	if err != nil {
+		return jobqueue.RecordKey{}, err
+	}
+	id, ok := record.ParseName(name)
+	if !ok {
+		return jobqueue.RecordKey{}, badName(name, "generations/{generation}")
+	}
+	return jobqueue.RecordKey{Tenant: call.Tenant, ID: id}, nil
+}
+
+func badName(name, form string) error {
+	return fault.New(fault.Invalid, faultv1.Reason_REASON_UNSUPPORTED, "name",
+		"%.100q is no resource name of the form %s", name, form)
+}

@@ -1,0 +1,196 @@
+package api
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	denoiserv1 "github.com/facestudio/facestudio/proto/gen/facestudio/denoiser/v1"
+	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
+	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
+	"github.com/facestudio/facestudio/services/bundle"
+	"github.com/facestudio/facestudio/services/fault"
+)
+
+// Limits of a request that no bundle changes; they stand in the proto.
+const (
+	maxPhotos      = 32
+	maxPictures    = 8
+	maxPrompt      = 2000
+	maxName        = 63
+	maxLabels      = 16
+	minTimeout     = time.Second
+	maxTimeout     = 24 * time.Hour
+	defaultTimeout = 10 * time.Minute
+	defaultAlpha   = 0.5
+)
+
+var (
+	tenantPattern    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,63}$`)
+	requestIDPattern = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+)
+
+// validate checks everything that can be known without looking at the
+// pictures, and tidies the prompt. Its faults name the field of the generation.
+func validate(g *gatewayv1.Generation, m *bundle.Manifest) error {
+	g.Prompt = strings.TrimSpace(g.GetPrompt())
+	for _, check := range []func(*gatewayv1.Generation, *bundle.Manifest) error{
+		checkSubjects, checkGuidance, checkBackground, checkSampling, checkCanvas, checkRest,
+	} {
+		if err := check(g, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkSubjects(g *gatewayv1.Generation, _ *bundle.Manifest) error {
+	switch n := len(g.GetSubjects()); {
+	case n == 0:
+		return fault.InvalidField("subjects", "nobody is to be shown: give one subject with at least one photo")
+	case n > 1:
+		return fault.New(fault.Invalid, faultv1.Reason_REASON_SUBJECTS_EXCEED_PEOPLE, "subjects",
+			"there are %d subjects, but a picture shows one person for now: give one subject; several photos of one person are several photos of one subject", n)
+	}
+	subject := g.GetSubjects()[0]
+	switch n := len(subject.GetPhotos()); {
+	case n == 0:
+		return fault.InvalidField("subjects[0].photos", "the subject has no photo: give at least one with the whole face in view")
+	case n > maxPhotos:
+		return fault.InvalidField("subjects[0].photos", "there are %d photos, at most %d are used: leave some out", n, maxPhotos)
+	}
+	if utf8.RuneCountInString(subject.GetName()) > maxName {
+		return fault.InvalidField("subjects[0].name", "the name is longer than %d characters: shorten it", maxName)
+	}
+	return nil
+}
+
+func checkGuidance(g *gatewayv1.Generation, m *bundle.Manifest) error {
+	style, text := g.GetStyle() != nil, g.GetPrompt() != ""
+	if !style && !text {
+		return fault.New(fault.Invalid, faultv1.Reason_REASON_NOTHING_TO_MAKE, "",
+			"neither a style picture nor a prompt says what to make: give style, prompt, or both")
+	}
+	if n := utf8.RuneCountInString(g.GetPrompt()); n > maxPrompt {
+		return fault.New(fault.Invalid, faultv1.Reason_REASON_PROMPT_TOO_LONG, "prompt",
+			"the prompt has %d characters, at most %d are taken: shorten it", n, maxPrompt)
+	}
+	if text && m.Prior == nil {
+		return fault.New(fault.Precondition, faultv1.Reason_REASON_ROLE_MISSING, "prompt",
+			"bundle %s has no prior, so prompts cannot guide: give a style picture alone, or serve another bundle", m.Name)
+	}
+	if g.Alpha == nil {
+		return nil
+	}
+	alpha := g.GetAlpha()
+	switch {
+	case !(alpha >= 0 && alpha <= 1):
+		return fault.InvalidField("alpha", "%v is outside 0..1: 1 follows the style picture alone, 0 the prompt alone", alpha)
+	case alpha > 0 && !style:
+		return fault.InvalidField("alpha", "%v gives weight to a style picture, and there is none: give style, or leave alpha out", alpha)
+	case alpha < 1 && !text:
+		return fault.InvalidField("alpha", "%v gives weight to a prompt, and there is none: give prompt, or leave alpha out", alpha)
+	}
+	return nil
+}
+
+func checkBackground(g *gatewayv1.Generation, _ *bundle.Manifest) error {
+	if _, ok := denoiserv1.Background_name[int32(g.GetBackground())]; !ok {
+		return fault.InvalidField("background", "%d is no background: use BACKGROUND_RANDOM_IDENTITY, BACKGROUND_MEAN or BACKGROUND_KEEP", g.GetBackground())
+	}
+	if g.GetBackground() == denoiserv1.Background_BACKGROUND_KEEP && g.GetStyle() == nil {
+		return fault.InvalidField("background", "there is no style picture whose background could be kept: give style, or another background")
+	}
+	return nil
+}
+
+func checkSampling(g *gatewayv1.Generation, m *bundle.Manifest) error {
+	limits := m.Sampling
+	if g.Steps != nil && (g.GetSteps() < 1 || int(g.GetSteps()) > limits.MaxSteps) {
+		return fault.InvalidField("steps", "%d is outside 1..%d: leave it out for %d", g.GetSteps(), limits.MaxSteps, limits.Steps)
+	}
+	if scale := g.GetGuidanceScale(); g.GuidanceScale != nil && !(scale >= 1 && scale <= limits.MaxGuidanceScale) {
+		return fault.InvalidField("guidance_scale", "%v is outside 1..%v: leave it out for %v", scale, limits.MaxGuidanceScale, limits.GuidanceScale)
+	}
+	if n := g.GetPictureCount(); g.PictureCount != nil && (n < 1 || n > maxPictures) {
+		return fault.InvalidField("picture_count", "%d is outside 1..%d: ask again for more", n, maxPictures)
+	}
+	if n := g.GetPreviewEvery(); n < 0 || int(n) > limits.MaxSteps {
+		return fault.InvalidField("preview_every", "%d is outside 0..%d: 0 sends no previews", n, limits.MaxSteps)
+	}
+	return nil
+}
+
+func checkCanvas(g *gatewayv1.Generation, m *bundle.Manifest) error {
+	side := func(field string, set bool, n int32) error {
+		c := m.Canvas
+		if set && (int(n) < c.Min || int(n) > c.Max || int(n)%c.MultipleOf != 0) {
+			return fault.InvalidField(field, "%d pixels are not possible with bundle %s: use a multiple of %d in %d..%d, or leave it out for %d",
+				n, m.Name, c.MultipleOf, c.Min, c.Max, c.Default)
+		}
+		return nil
+	}
+	if err := side("width", g.Width != nil, g.GetWidth()); err != nil {
+		return err
+	}
+	return side("height", g.Height != nil, g.GetHeight())
+}
+
+func checkRest(g *gatewayv1.Generation, _ *bundle.Manifest) error {
+	if t := g.GetTimeout(); t != nil {
+		if d := t.AsDuration(); t.CheckValid() != nil || d < minTimeout || d > maxTimeout {
+			return fault.InvalidField("timeout", "it is outside %v..%v: leave it out for %v", minTimeout, maxTimeout, defaultTimeout)
+		}
+	}
+	if n := len(g.GetLabels()); n > maxLabels {
+		return fault.InvalidField("labels", "there are %d labels, at most %d are kept: leave some out", n, maxLabels)
+	}
+	for _, key := range slices.Sorted(maps.Keys(g.GetLabels())) {
+		if n := utf8.RuneCountInString(key); n < 1 || n > maxName {
+			return fault.InvalidField("labels", "the key %.80q has %d characters: use 1 to %d", key, n, maxName)
+		}
+		if n := utf8.RuneCountInString(g.GetLabels()[key]); n > maxName {
+			return fault.InvalidField(fmt.Sprintf("labels[%q]", key), "the value has %d characters: use at most %d", n, maxName)
+		}
+	}
+	return nil
+}
+
+// fillDefaults sets what the caller left out, but for the seed.
+func fillDefaults(g *gatewayv1.Generation, m *bundle.Manifest) {
+	setDefault(&g.Alpha, defaultAlphaOf(g))
+	setDefault(&g.Steps, int32(m.Sampling.Steps))
+	setDefault(&g.GuidanceScale, m.Sampling.GuidanceScale)
+	setDefault(&g.PictureCount, 1)
+	setDefault(&g.Width, int32(m.Canvas.Default))
+	setDefault(&g.Height, int32(m.Canvas.Default))
+	if g.GetBackground() == denoiserv1.Background_BACKGROUND_UNSPECIFIED {
+		g.Background = denoiserv1.Background_BACKGROUND_RANDOM_IDENTITY
+	}
+	if g.GetTimeout() == nil {
+		g.Timeout = durationpb.New(defaultTimeout)
+	}
+}
+
+func defaultAlphaOf(g *gatewayv1.Generation) float32 {
+	switch {
+	case g.GetPrompt() == "":
+		return 1
+	case g.GetStyle() == nil:
+		return 0
+	default:
+		return defaultAlpha
+	}
+}
+
+func setDefault[T any](field **T, value T) {
+	if *field == nil {
+		*field = &value
+	}
+}

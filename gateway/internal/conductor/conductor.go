@@ -1,0 +1,110 @@
+// Package conductor takes generations whose turn has come, runs the flow for
+// each, and records how it ended, exactly once: the record's lease decides who
+// may write.
+package conductor
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/facestudio/facestudio/gateway/internal/flow"
+	"github.com/facestudio/facestudio/gateway/internal/record"
+	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
+	"github.com/facestudio/facestudio/services/jobqueue"
+)
+
+// writeTime bounds the writes that record how a turn ended.
+const writeTime = 5 * time.Second
+
+// Runner makes the pictures of one generation; *flow.Flow is one.
+type Runner interface {
+	Run(ctx context.Context, job flow.Job, report flow.Report) (flow.Result, error)
+}
+
+// Claim is a generation whose turn it is; *jobqueue.Claim is one.
+type Claim interface {
+	Key() jobqueue.RecordKey
+	Value() []byte
+	Attempt() uint64
+	Update(ctx context.Context, value []byte) error
+	Finish(ctx context.Context, value []byte) error
+}
+
+// Records is what else is known and told about a generation; *record.Store is
+// one.
+type Records interface {
+	Class(ctx context.Context, key jobqueue.RecordKey) (string, error)
+	Tell(key jobqueue.RecordKey, event *gatewayv1.ProgressEvent) error
+}
+
+// Settings says who conducts.
+type Settings struct {
+	// Bundle is the digest of the bundle that this gateway serves.
+	Bundle string
+	// Now is the clock.
+	Now func() time.Time
+	// Log gets how generations end.
+	Log *slog.Logger
+}
+
+// Conductor gives generations their turn. It may be used by many goroutines.
+type Conductor struct {
+	runner  Runner
+	records Records
+	set     Settings
+}
+
+// New returns a conductor.
+func New(runner Runner, records Records, s Settings) *Conductor {
+	return &Conductor{runner: runner, records: records, set: s}
+}
+
+// Conduct gives a generation its turn. It returns nil once the end is recorded
+// and an error when the generation is to be taken up again.
+func (c *Conductor) Conduct(ctx context.Context, claim Claim) error {
+	g, err := record.Decode(claim.Value())
+	if err != nil {
+		return err
+	}
+	t := &turn{Conductor: c, claim: claim, generation: g}
+	result, runErr := t.run(ctx)
+	if result.Verdicts != nil {
+		g.PhotoVerdicts = result.Verdicts
+	}
+	verdict, end := Decide(context.Cause(ctx), runErr, claim.Attempt())
+	now := c.set.Now()
+	switch verdict {
+	case Release:
+		return fmt.Errorf("generation is handed back: %w", runErr)
+	case Succeed:
+		record.Succeeded(g, result.Pictures, now)
+	case Fail:
+		record.Failed(g, end, now)
+	case Cancel:
+		record.Cancelled(g, now)
+	}
+	if err := t.finish(ctx); err != nil {
+		return err
+	}
+	c.logEnd(ctx, g, end)
+	return nil
+}
+
+// logEnd logs what the stored fault keeps from the caller.
+func (c *Conductor) logEnd(ctx context.Context, g *gatewayv1.Generation, end error) {
+	attrs := []slog.Attr{
+		slog.String("generation", g.GetName()),
+		slog.String("state", g.GetState().String()),
+		slog.Duration("took", g.GetEndTime().AsTime().Sub(g.GetCreateTime().AsTime())),
+	}
+	level := slog.LevelInfo
+	if end != nil {
+		attrs = append(attrs, slog.Any("error", end))
+		if g.GetFault().GetReason() == 0 {
+			level = slog.LevelError
+		}
+	}
+	c.set.Log.LogAttrs(ctx, level, "generation ended", attrs...)
+}
