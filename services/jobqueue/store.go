@@ -54,7 +54,7 @@ func deadConfig(s Settings) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: deadStream, Description: "work that was given up",
 		Subjects: []string{deadAll}, Retention: jetstream.LimitsPolicy, Storage: jetstream.FileStorage,
-		Discard: jetstream.DiscardOld, MaxBytes: s.MaxBytes, MaxAge: deadFactor * s.MaxAge,
+		Discard: jetstream.DiscardOld, MaxMsgsPerSubject: -1, MaxBytes: s.MaxBytes, MaxAge: deadFactor * s.MaxAge,
 		Replicas: s.Replicas, AllowDirect: true,
 	}
 }
