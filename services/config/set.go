@@ -101,6 +101,9 @@ func (s *Set) add(name, usage string, register func(*pflag.FlagSet)) {
 	typed := scratch.Lookup(name)
 	flag := s.flags.VarPF(&late{typed: typed.Value}, name, "", usage+" ["+Variable(name)+"]")
 	flag.NoOptDefVal = typed.NoOptDefVal
+	if flag.DefValue == "[]" {
+		flag.DefValue = "" // help shows no default
+	}
 }
 
 // LogValue lists the settings that differ from their defaults, with secrets

@@ -1,0 +1,169 @@
+package e2e_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/facestudio/facestudio/services/testkit"
+)
+
+// programs are the binaries of the mesh, by folder name.
+var programs = []string{"encoder-svc", "prior-svc", "segmenter-svc", "denoiser-svc", "gateway"}
+
+// built has the folder of the binaries, built once for all tests.
+var built struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built.dir != "" {
+		_ = os.RemoveAll(built.dir)
+	}
+	os.Exit(code)
+}
+
+// binaries builds every program and returns their folder.
+func binaries(t *testing.T) string {
+	t.Helper()
+	built.once.Do(func() {
+		if built.dir, built.err = os.MkdirTemp("", "facestudio-e2e-"); built.err != nil {
+			return
+		}
+		args := []string{"build", "-o", built.dir + "/", "./cli/e2e/natsd", "./cli/cmd/facestudio"}
+		for _, p := range programs {
+			args = append(args, "./"+p+"/cmd/"+p)
+		}
+		cmd := exec.Command("go", args...)
+		cmd.Dir = testkit.Root(t)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			built.err = errors.New(err.Error() + ": " + string(out))
+		}
+	})
+	if built.err != nil {
+		t.Fatalf("build the programs: %v", built.err)
+	}
+	return built.dir
+}
+
+// patience bounds every wait of these tests.
+const patience = 60 * time.Second
+
+// process is one running program.
+type process struct {
+	name string
+	cmd  *exec.Cmd
+	// listen is the address of its "ready" line.
+	listen string
+	// ended is closed when the program has ended and its output is read.
+	ended chan struct{}
+
+	mu  sync.Mutex
+	log strings.Builder
+}
+
+// launch starts a program and returns once it says that it is ready.
+func launch(t *testing.T, name string, args ...string) *process {
+	t.Helper()
+	p := &process{name: name, ended: make(chan struct{})}
+	p.cmd = exec.Command(filepath.Join(binaries(t), name), args...)
+	p.cmd.Env = append(os.Environ(), "FACESTUDIO_LOG_FORMAT=json")
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stderr, err := p.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ready := make(chan string, 1)
+	var reading sync.WaitGroup
+	reading.Go(func() { p.read(stdout, ready) })
+	reading.Go(func() { p.read(stderr, ready) })
+	go func() {
+		reading.Wait()
+		_ = p.cmd.Wait()
+		close(p.ended)
+	}()
+	t.Cleanup(func() {
+		p.signal(syscall.SIGKILL)
+		<-p.ended
+		if t.Failed() {
+			t.Logf("log of %s:\n%s", p.name, p.output())
+		}
+	})
+	select {
+	case p.listen = <-ready:
+	case <-p.ended:
+		t.Fatalf("%s ended before it was ready:\n%s", name, p.output())
+	case <-time.After(patience):
+		t.Fatalf("%s is not ready:\n%s", name, p.output())
+	}
+	return p
+}
+
+// read keeps the output and finds the line that says "ready": a log line with
+// the address, or a bare URL.
+func (p *process) read(from io.Reader, ready chan<- string) {
+	lines := bufio.NewScanner(from)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		line := lines.Text()
+		p.mu.Lock()
+		p.log.WriteString(line + "\n")
+		p.mu.Unlock()
+		var said struct{ Msg, Listen string }
+		if strings.HasPrefix(line, "nats://") {
+			said.Msg, said.Listen = "ready", line
+		} else if json.Unmarshal([]byte(line), &said) != nil {
+			continue
+		}
+		if said.Msg == "ready" {
+			select {
+			case ready <- said.Listen:
+			default:
+			}
+		}
+	}
+}
+
+func (p *process) output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.String()
+}
+
+func (p *process) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
+
+// kill ends the program as kill -9 does.
+func (p *process) kill() {
+	p.signal(syscall.SIGKILL)
+	<-p.ended
+}
+
+// stop sends SIGTERM and returns the exit code.
+func (p *process) stop(t *testing.T) int {
+	t.Helper()
+	p.signal(syscall.SIGTERM)
+	select {
+	case <-p.ended:
+	case <-time.After(patience):
+		t.Fatalf("%s does not stop:\n%s", p.name, p.output())
+	}
+	return p.cmd.ProcessState.ExitCode()
+}

@@ -1,0 +1,148 @@
+package command
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	denoiserv1 "github.com/facestudio/facestudio/proto/gen/facestudio/denoiser/v1"
+	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
+	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
+)
+
+// wish is what the flags of generate say.
+type wish struct {
+	faces         []string
+	style, prompt string
+	alpha         float32
+	seed          uint64
+	steps, count  int32
+	guidance      float32
+	width, height int32
+	background    string
+	timeout       time.Duration
+	previewEvery  int32
+	labels        map[string]string
+}
+
+var backgrounds = map[string]denoiserv1.Background{
+	"random": denoiserv1.Background_BACKGROUND_RANDOM_IDENTITY,
+	"mean":   denoiserv1.Background_BACKGROUND_MEAN,
+	"keep":   denoiserv1.Background_BACKGROUND_KEEP,
+}
+
+func (w *wish) register(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringArrayVar(&w.faces, "face", nil, "photo of the person; repeated: several photos of the same person")
+	f.StringVar(&w.style, "style", "", "picture that says what the result looks like but for the face")
+	f.StringVar(&w.prompt, "prompt", "", "what the result should show, in words")
+	f.Float32Var(&w.alpha, "alpha", 0, "weight of the style against the prompt, 0..1 (default: 1 with only a style, 0 with only a prompt, 0.5 with both)")
+	f.Uint64Var(&w.seed, "seed", 0, "seed of all noise; the same seed makes the same picture (default: drawn, and told)")
+	f.Int32Var(&w.steps, "steps", 0, "sampling steps, 1..100 (default: 25)")
+	f.Float32Var(&w.guidance, "guidance", 0, "classifier-free guidance scale, 1..20 (default: the bundle's)")
+	f.Int32Var(&w.count, "count", 0, "number of pictures, 1..8 (default: 1)")
+	f.Int32Var(&w.width, "width", 0, "width, pixels (default: the bundle's)")
+	f.Int32Var(&w.height, "height", 0, "height, pixels (default: the bundle's)")
+	f.StringVar(&w.background, "background", "", "what guides the pixels that belong to nobody: random, mean or keep (keep leaves the style's)")
+	f.DurationVar(&w.timeout, "timeout", 0, "how long it may take (default: 10m)")
+	f.StringToStringVar(&w.labels, "label", nil, "key=value that helps to find it again")
+	f.Lookup("label").DefValue = ""
+}
+
+// generation reads the files and builds the request. Flags that were not given
+// stay unset, so that the server's defaults hold.
+func (w *wish) generation(cmd *cobra.Command) (*gatewayv1.Generation, error) {
+	if len(w.faces) == 0 {
+		return nil, usage("--face is missing: give a photo of the person")
+	}
+	given := cmd.Flags().Changed
+	g := &gatewayv1.Generation{Prompt: w.prompt, Labels: w.labels, PreviewEvery: w.previewEvery}
+	subject := &gatewayv1.Subject{}
+	for _, path := range w.faces {
+		photo, err := readPhoto(path, "--face "+path)
+		if err != nil {
+			return nil, err
+		}
+		subject.Photos = append(subject.Photos, photo)
+	}
+	g.Subjects = []*gatewayv1.Subject{subject}
+	if w.style != "" {
+		style, err := readPhoto(w.style, "--style "+w.style)
+		if err != nil {
+			return nil, err
+		}
+		g.Style = style
+	}
+	if given("background") {
+		background, ok := backgrounds[strings.ToLower(w.background)]
+		if !ok {
+			return nil, usage("--background %s is unknown: use random, mean or keep", w.background)
+		}
+		g.Background = background
+	}
+	for name, set := range map[string]func(){
+		"alpha":    func() { g.Alpha = &w.alpha },
+		"seed":     func() { g.Seed = &w.seed },
+		"steps":    func() { g.Steps = &w.steps },
+		"guidance": func() { g.GuidanceScale = &w.guidance },
+		"count":    func() { g.PictureCount = &w.count },
+		"width":    func() { g.Width = &w.width },
+		"height":   func() { g.Height = &w.height },
+		"timeout":  func() { g.Timeout = durationpb.New(w.timeout) },
+	} {
+		if given(name) {
+			set()
+		}
+	}
+	return g, nil
+}
+
+func readPhoto(path, field string) (*mediav1.Picture, error) {
+	data, err := readFile(path, field)
+	if err != nil {
+		return nil, err
+	}
+	return &mediav1.Picture{Source: &mediav1.Picture_Data{Data: data}}, nil
+}
+
+// flag is the flag, with its file, that a request field came from; the field
+// itself when it came from none.
+func (w *wish) flag(field string) string {
+	field = strings.TrimPrefix(field, "generation.")
+	var index int
+	if _, err := fmt.Sscanf(field, "subjects[0].photos[%d]", &index); err == nil && index >= 0 && index < len(w.faces) {
+		return "--face " + w.faces[index]
+	}
+	switch field {
+	case "style":
+		return "--style " + w.style
+	case "guidance_scale":
+		return "--guidance"
+	case "picture_count":
+		return "--count"
+	case "labels":
+		return "--label"
+	case "prompt", "alpha", "seed", "steps", "width", "height", "background", "timeout":
+		return "--" + field
+	}
+	return field
+}
+
+// outputs are the files that the pictures go to: the path itself for one,
+// numbered ones for several.
+func outputs(path string, count int) []string {
+	if count <= 1 {
+		return []string{path}
+	}
+	extension := filepath.Ext(path)
+	out := make([]string, count)
+	for i := range out {
+		out[i] = fmt.Sprintf("%s-%d%s", strings.TrimSuffix(path, extension), i, extension)
+	}
+	return out
+}
