@@ -2,58 +2,160 @@ package jobqueue
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	jobqueuev1 "github.com/facestudio/facestudio/proto/gen/facestudio/jobqueue/v1"
 )
 
-// WorkSettings say how records are worked on.
-type WorkSettings struct {
-	// Holder names this worker; empty draws a random id. Two live workers never
-	// share one.
-	Holder string
-	// Slots is how many records are worked on at once; 0 means 1.
-	Slots int
-	// Lease is how long a worker may be silent before others take over; 0
-	// means 5 s.
-	Lease time.Duration
-	// Grace is how long work in hand may go on once Work's context has ended;
-	// 0 means 10 s.
-	Grace time.Duration
+// Claim is a record that this worker holds. It is safe for concurrent use.
+type Claim struct {
+	records *Records
+	key     RecordKey
+	holder  string
+	attempt uint64
+	lease   time.Duration
+	cancel  context.CancelCauseFunc
+
+	mu       sync.Mutex
+	record   *jobqueuev1.Record
+	revision uint64
+	// proven is when the last write that succeeded was begun: until proven plus
+	// lease nobody else takes over.
+	proven time.Time
+	// over is set when the record has ended or is no longer held.
+	over error
 }
 
-// Work claims records that nobody works on, interactive before batch and then
-// the oldest first, and calls do for each, until ctx ends; it returns when
-// every do has returned.
-//
-// The context of do ends with the cause ErrCancelRequested, ErrLeaseLost,
-// ErrShutdown or, at the record's deadline, context.DeadlineExceeded. A record
-// may be claimed whose cancel was requested or whose deadline has passed: then
-// the context has ended before do starts and do has to record that. Calls of do
-// may be repeated by another worker at any time; only one that holds the lease
-// can write.
-//
-// When do returns without Finish, the record is released: another worker claims
-// it, this one after a delay that grows with the attempts.
-func (r *Records) Work(ctx context.Context, s WorkSettings, do func(context.Context, *Claim) error) error {
-	panic("jobqueue: not written yet")
-}
-
-// Claim is a record that this worker holds.
-type Claim struct{}
+// errFinished says that a claim was used after Finish.
+var errFinished = errors.New("the record has been finished")
 
 // Key returns the record's key.
-func (c *Claim) Key() RecordKey { panic("jobqueue: not written yet") }
+func (c *Claim) Key() RecordKey { return c.key }
 
 // Value returns the owner's message as last written. The caller must not
 // change it.
-func (c *Claim) Value() []byte { panic("jobqueue: not written yet") }
+func (c *Claim) Value() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.record.GetValue()
+}
 
 // Attempt returns how many claims of the record there have been, from 1.
-func (c *Claim) Attempt() uint64 { panic("jobqueue: not written yet") }
+func (c *Claim) Attempt() uint64 { return c.attempt }
+
+// CancelRequested says whether somebody asked for the record to be cancelled.
+func (c *Claim) CancelRequested() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.record.GetCancelRequested()
+}
 
 // Update writes the owner's message. It works after the claim's context has
-// ended but fails with ErrLeaseLost when somebody else has taken over.
-func (c *Claim) Update(ctx context.Context, value []byte) error { panic("jobqueue: not written yet") }
+// ended, but fails with ErrLeaseLost when somebody else has taken over.
+func (c *Claim) Update(ctx context.Context, value []byte) error {
+	return c.write(ctx, func(r *jobqueuev1.Record) { r.Value = value })
+}
 
 // Finish writes the owner's message and ends the record: nobody claims it
 // again. It fails as Update does.
-func (c *Claim) Finish(ctx context.Context, value []byte) error { panic("jobqueue: not written yet") }
+func (c *Claim) Finish(ctx context.Context, value []byte) error {
+	err := c.write(ctx, func(r *jobqueuev1.Record) {
+		r.Value, r.Terminal = value, true
+		r.Lease = &jobqueuev1.Lease{Attempt: c.attempt}
+	})
+	if err == nil {
+		c.mu.Lock()
+		c.over = errFinished
+		c.mu.Unlock()
+	}
+	return err
+}
+
+// renew proves that this worker is alive.
+func (c *Claim) renew(ctx context.Context) error {
+	return c.write(ctx, func(*jobqueuev1.Record) {})
+}
+
+// release gives the record to whoever claims it next.
+func (c *Claim) release(ctx context.Context) error {
+	return c.write(ctx, func(r *jobqueuev1.Record) { r.Lease = &jobqueuev1.Lease{Attempt: c.attempt} })
+}
+
+func (c *Claim) finished() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return errors.Is(c.over, errFinished)
+}
+
+// write changes the record by compare-and-set. The flags that others may set
+// are kept; when the record turns out to be somebody else's, it fails.
+func (c *Claim) write(ctx context.Context, change func(*jobqueuev1.Record)) error {
+	ctx, release := context.WithTimeout(context.WithoutCancel(ctx), apiTimeout)
+	defer release()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		if c.over != nil {
+			return c.over
+		}
+		next := proto.CloneOf(c.record)
+		change(next)
+		begun := time.Now()
+		revision, err := c.records.Update(ctx, c.key, next, c.revision)
+		if err == nil {
+			c.record, c.revision, c.proven = next, revision, begun
+			return nil
+		}
+		if !errors.Is(err, ErrStale) {
+			return err
+		}
+		fresh, err := c.records.Get(ctx, c.key)
+		if errors.Is(err, ErrNotFound) || err == nil && !c.holds(fresh.Record) {
+			c.over = ErrLeaseLost
+			c.cancel(ErrLeaseLost)
+			return ErrLeaseLost
+		}
+		if err != nil {
+			return err
+		}
+		c.record, c.revision = fresh.Record, fresh.Revision
+		if fresh.Record.GetCancelRequested() {
+			c.cancel(ErrCancelRequested)
+		}
+	}
+}
+
+func (c *Claim) holds(r *jobqueuev1.Record) bool {
+	return !r.GetTerminal() && r.GetLease().GetHolder() == c.holder && r.GetLease().GetAttempt() == c.attempt
+}
+
+// heartbeat renews the lease until done is closed. When that does not succeed
+// for as long as the lease lasts, somebody else may hold the record: then the
+// work ends.
+func (c *Claim) heartbeat(ctx context.Context, done <-chan struct{}) {
+	tick := time.NewTicker(c.lease / heartbeats)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+		}
+		attempt, release := context.WithTimeout(ctx, c.lease/heartbeats)
+		err := c.renew(attempt)
+		release()
+		if err == nil || errors.Is(err, errFinished) {
+			continue
+		}
+		c.mu.Lock()
+		expired := time.Since(c.proven) >= c.lease
+		c.mu.Unlock()
+		if expired {
+			c.cancel(ErrLeaseLost)
+		}
+	}
+}

@@ -1,11 +1,18 @@
 package jobqueue
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
+	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	jobqueuev1 "github.com/facestudio/facestudio/proto/gen/facestudio/jobqueue/v1"
 	"github.com/facestudio/facestudio/services/fault"
 )
@@ -20,20 +27,40 @@ var (
 	ErrStale = errors.New("record has changed")
 )
 
+// MaxRecord bounds a stored record, in bytes: pictures are kept as blobs.
+const MaxRecord = 512 << 10
+
 // RecordKey names a record. Both parts are 1 to 63 letters, digits, "_" or
 // "-".
-type RecordKey struct{ Tenant, ID string }
+type RecordKey struct {
+	// Tenant is whose record it is.
+	Tenant string
+	// ID tells it from the tenant's others.
+	ID string
+}
+
+func (k RecordKey) validate() error {
+	if !validToken(k.Tenant) || !validToken(k.ID) {
+		return fault.InvalidField("name", "tenant and id of a record are 1 to 63 letters, digits, _ or -")
+	}
+	return nil
+}
 
 // Entry is a record as it was stored at a revision.
 type Entry struct {
-	Key    RecordKey
+	// Key is the record's name.
+	Key RecordKey
+	// Record is what was stored.
 	Record *jobqueuev1.Record
 	// Revision is the record's fencing token: it grows with each write.
 	Revision uint64
 }
 
 // Records is the queue of records: pieces of work that are their own queue
-// entries (DESIGN 5), so that one write creates and queues them.
+// entries, so that one write creates and queues them. Errors beside those named
+// are faults: INVALID_FIELD for a bad key or a record above MaxRecord,
+// UNAVAILABLE when the server cannot be reached, QUOTA_EXHAUSTED when the bucket
+// is full.
 type Records struct {
 	q  *Queue
 	kv jetstream.KeyValue
@@ -43,24 +70,106 @@ type Records struct {
 // tenant, class ("interactive" when empty) and create time (now when unset) are
 // filled in. It fails with ErrExists.
 func (r *Records) Create(ctx context.Context, key RecordKey, rec *jobqueuev1.Record) (uint64, error) {
-	panic("jobqueue: not written yet")
+	if err := key.validate(); err != nil {
+		return 0, err
+	}
+	rec = proto.CloneOf(rec)
+	rec.Tenant = key.Tenant
+	if rec.GetClass() == "" {
+		rec.Class = Interactive
+	}
+	if rec.GetCreateTime() == nil {
+		rec.CreateTime = timestamppb.Now()
+	}
+	data, err := encodeRecord(rec)
+	if err != nil {
+		return 0, err
+	}
+	revision, err := r.kv.Create(ctx, key.stored(), data)
+	if errors.Is(err, jetstream.ErrKeyExists) {
+		return 0, fmt.Errorf("create record %s: %w", key.ID, ErrExists)
+	}
+	return revision, storeError(ctx, err)
 }
 
 // Get returns a record or ErrNotFound.
 func (r *Records) Get(ctx context.Context, key RecordKey) (*Entry, error) {
-	panic("jobqueue: not written yet")
+	if err := key.validate(); err != nil {
+		return nil, err
+	}
+	entry, err := r.kv.Get(ctx, key.stored())
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return nil, fmt.Errorf("get record %s: %w", key.ID, ErrNotFound)
+	}
+	if err != nil {
+		return nil, storeError(ctx, err)
+	}
+	return parseEntry(entry)
 }
 
 // Update replaces the record if its revision is still the given one, else it
 // fails with ErrStale. A terminal record is dropped after Settings.RecordTTL.
 // Holders of a claim use Claim.Update.
 func (r *Records) Update(ctx context.Context, key RecordKey, rec *jobqueuev1.Record, revision uint64) (uint64, error) {
-	panic("jobqueue: not written yet")
+	if err := key.validate(); err != nil {
+		return 0, err
+	}
+	data, err := encodeRecord(rec)
+	if err != nil {
+		return 0, err
+	}
+	msg := nats.NewMsg("$KV." + recordsName + "." + key.stored())
+	msg.Data = data
+	opts := []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(revision)}
+	if rec.GetTerminal() {
+		// The KV interface sets a key's life only when it creates it.
+		opts = append(opts, jetstream.WithMsgTTL(r.q.settings.RecordTTL))
+	}
+	ack, err := r.q.js.PublishMsg(ctx, msg, opts...)
+	if isStale(err) {
+		return 0, fmt.Errorf("update record %s at %d: %w", key.ID, revision, ErrStale)
+	}
+	if err != nil {
+		return 0, storeError(ctx, err)
+	}
+	return ack.Sequence, nil
+}
+
+func isStale(err error) bool {
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
+		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
 // List returns a tenant's records, the newest first.
 func (r *Records) List(ctx context.Context, tenant string) ([]*Entry, error) {
-	panic("jobqueue: not written yet")
+	if !validToken(tenant) {
+		return nil, fault.InvalidField("tenant", "a tenant is 1 to 63 letters, digits, _ or -")
+	}
+	watcher, err := r.kv.Watch(ctx, tenant+".*", jetstream.IgnoreDeletes())
+	if err != nil {
+		return nil, storeError(ctx, err)
+	}
+	defer func() { _ = watcher.Stop() }()
+	var list []*Entry
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, fault.From(ctx.Err())
+		case stored := <-watcher.Updates():
+			if stored == nil {
+				slices.SortFunc(list, func(a, b *Entry) int {
+					return b.Record.GetCreateTime().AsTime().Compare(a.Record.GetCreateTime().AsTime())
+				})
+				return list, nil
+			}
+			if entry, err := parseEntry(stored); err == nil {
+				list = append(list, entry)
+			} else {
+				r.q.log.Warn("a record cannot be read and is left out", "error", err)
+			}
+		}
+	}
 }
 
 // Watch sends the record as it stands, then every change of its value, its
@@ -68,19 +177,122 @@ func (r *Records) List(ctx context.Context, tenant string) ([]*Entry, error) {
 // ends or the record is dropped; then the channel is closed. It fails with
 // ErrNotFound.
 func (r *Records) Watch(ctx context.Context, key RecordKey) (<-chan *Entry, error) {
-	panic("jobqueue: not written yet")
+	if err := key.validate(); err != nil {
+		return nil, err
+	}
+	watcher, err := r.kv.Watch(ctx, key.stored())
+	if err != nil {
+		return nil, storeError(ctx, err)
+	}
+	var first jetstream.KeyValueEntry
+	select {
+	case <-ctx.Done():
+		_ = watcher.Stop()
+		return nil, fault.From(ctx.Err())
+	case first = <-watcher.Updates():
+	}
+	if first == nil || first.Operation() != jetstream.KeyValuePut {
+		_ = watcher.Stop()
+		return nil, fmt.Errorf("watch record %s: %w", key.ID, ErrNotFound)
+	}
+	out := make(chan *Entry)
+	go func() {
+		defer close(out)
+		defer func() { _ = watcher.Stop() }()
+		var last *Entry
+		for stored := first; ; {
+			if stored != nil {
+				if stored.Operation() != jetstream.KeyValuePut {
+					return
+				}
+				entry, err := parseEntry(stored)
+				if err != nil {
+					r.q.log.Warn("a record cannot be read and is left out", "error", err)
+				} else if last == nil || differ(last.Record, entry.Record) {
+					last = entry
+					select {
+					case out <- entry:
+					case <-ctx.Done():
+						return
+					}
+				}
+			}
+			var open bool
+			select {
+			case stored, open = <-watcher.Updates():
+				if !open {
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out, nil
+}
+
+func differ(a, b *jobqueuev1.Record) bool {
+	return a.GetTerminal() != b.GetTerminal() || a.GetCancelRequested() != b.GetCancelRequested() ||
+		!bytes.Equal(a.GetValue(), b.GetValue())
 }
 
 // Cancel asks for a record to be cancelled: its holder's context ends with
 // ErrCancelRequested; without a holder the next one to claim it sees that. A
-// terminal record is returned as it is.
+// terminal record is returned as it is. It fails with ErrNotFound.
 func (r *Records) Cancel(ctx context.Context, key RecordKey) (*Entry, error) {
-	panic("jobqueue: not written yet")
+	for {
+		entry, err := r.Get(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		if entry.Record.GetTerminal() || entry.Record.GetCancelRequested() {
+			return entry, nil
+		}
+		entry.Record.CancelRequested = true
+		revision, err := r.Update(ctx, key, entry.Record, entry.Revision)
+		if err == nil {
+			entry.Revision = revision
+			return entry, nil
+		}
+		if !errors.Is(err, ErrStale) {
+			return nil, err
+		}
+	}
 }
 
-func (k RecordKey) validate() error {
-	if !validToken(k.Tenant) || !validToken(k.ID) {
-		return fault.InvalidField("name", "tenant and id of a record are 1 to 63 letters, digits, _ or -")
+func encodeRecord(rec *jobqueuev1.Record) ([]byte, error) {
+	data, err := proto.Marshal(rec)
+	if err != nil {
+		return nil, fmt.Errorf("encode a record: %w", err)
 	}
-	return nil
+	if len(data) > MaxRecord {
+		return nil, fault.InvalidField("", "the record has %d bytes and may have %d; keep large parts as blobs", len(data), MaxRecord)
+	}
+	return data, nil
+}
+
+func parseEntry(stored jetstream.KeyValueEntry) (*Entry, error) {
+	key, ok := parseRecordKey(stored.Key())
+	if !ok {
+		return nil, fmt.Errorf("record key %q is none of ours", stored.Key())
+	}
+	rec := &jobqueuev1.Record{}
+	if err := proto.Unmarshal(stored.Value(), rec); err != nil {
+		return nil, fmt.Errorf("read record %s at %d, which was changed by hand: %w", key.ID, stored.Revision(), err)
+	}
+	return &Entry{Key: key, Record: rec, Revision: stored.Revision()}, nil
+}
+
+// storeError classifies an error of the server; nil for nil.
+func storeError(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return fault.From(ctx.Err())
+	}
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.ErrorCode == errStoreFailed {
+		return fault.Wrap(err, fault.Exhausted, faultv1.Reason_REASON_QUOTA_EXHAUSTED, "", "the store of records is full; retry later")
+	}
+	return unavailable(err)
 }
