@@ -148,6 +148,9 @@ func (s *Server) Run(ctx context.Context) error {
 	for _, class := range []string{Interactive, Batch} {
 		var err error
 		if consumers[class], err = s.consumer(ctx, class); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
 			return err
 		}
 	}
