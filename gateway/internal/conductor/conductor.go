@@ -32,10 +32,8 @@ type Claim interface {
 	Finish(ctx context.Context, value []byte) error
 }
 
-// Records is what else is known and told about a generation; *record.Store is
-// one.
-type Records interface {
-	Class(ctx context.Context, key jobqueue.RecordKey) (string, error)
+// News is where progress is told; *record.Store is one.
+type News interface {
 	Tell(key jobqueue.RecordKey, event *gatewayv1.ProgressEvent) error
 }
 
@@ -51,17 +49,18 @@ type Settings struct {
 
 // Conductor gives generations their turn. It may be used by many goroutines.
 type Conductor struct {
-	runner  Runner
-	records Records
-	set     Settings
+	runner Runner
+	news   News
+	set    Settings
 }
 
 // New returns a conductor.
-func New(runner Runner, records Records, s Settings) *Conductor {
-	return &Conductor{runner: runner, records: records, set: s}
+func New(runner Runner, news News, s Settings) *Conductor {
+	return &Conductor{runner: runner, news: news, set: s}
 }
 
-// Conduct gives a generation its turn. It returns nil once the end is recorded
+// Conduct gives a generation its turn. The context carries whose it is and its
+// class as a jobqueue.Call. It returns nil once the end is recorded
 // and an error when the generation is to be taken up again.
 func (c *Conductor) Conduct(ctx context.Context, claim Claim) error {
 	g, err := record.Decode(claim.Value())

@@ -13,6 +13,7 @@ import (
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	"github.com/facestudio/facestudio/services/fault"
+	"github.com/facestudio/facestudio/services/jobqueue"
 )
 
 // progressEvery is how often progress is also written to the record, for those
@@ -37,10 +38,7 @@ func (t *turn) run(ctx context.Context) (flow.Result, error) {
 		return flow.Result{}, fault.New(fault.Unavailable, faultv1.Reason_REASON_BUNDLE_MISMATCH, "bundle",
 			"the generation is pinned to bundle %.12s, this gateway serves %.12s; ask again for a new one", t.generation.GetBundle(), t.set.Bundle)
 	}
-	class, err := t.records.Class(ctx, t.claim.Key())
-	if err != nil {
-		return flow.Result{}, err
-	}
+	call, _ := jobqueue.CallFrom(ctx)
 	record.Started(t.generation, t.set.Now())
 	if err := t.write(ctx, t.generation); err != nil {
 		return flow.Result{}, err
@@ -50,7 +48,7 @@ func (t *turn) run(ctx context.Context) (flow.Result, error) {
 	done.Go(func() { t.writeProgress(writing, proto.CloneOf(t.generation)) })
 	defer done.Wait()
 	defer stop()
-	job := flow.Job{Key: t.claim.Key(), Class: class, Generation: proto.CloneOf(t.generation)}
+	job := flow.Job{Key: t.claim.Key(), Class: call.Class, Generation: proto.CloneOf(t.generation)}
 	return t.runner.Run(ctx, job, t.report)
 }
 
@@ -59,7 +57,7 @@ func (t *turn) report(event *gatewayv1.ProgressEvent) {
 	t.mu.Lock()
 	t.progress = event.GetProgress()
 	t.mu.Unlock()
-	if err := t.records.Tell(t.claim.Key(), event); err != nil {
+	if err := t.news.Tell(t.claim.Key(), event); err != nil {
 		t.set.Log.Debug("progress is lost", "error", err)
 	}
 }

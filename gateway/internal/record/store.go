@@ -67,15 +67,6 @@ func (s *Store) Get(ctx context.Context, key jobqueue.RecordKey) (*gatewayv1.Gen
 	return Decode(entry.Record.GetValue())
 }
 
-// Class returns the class that a generation was created with.
-func (s *Store) Class(ctx context.Context, key jobqueue.RecordKey) (string, error) {
-	entry, err := s.records.Get(ctx, key)
-	if err != nil {
-		return "", unknown(key, err)
-	}
-	return entry.Record.GetClass(), nil
-}
-
 // List returns a tenant's generations, the newest first.
 func (s *Store) List(ctx context.Context, tenant string) ([]*gatewayv1.Generation, error) {
 	entries, err := s.records.List(ctx, tenant)
