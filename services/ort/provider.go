@@ -69,7 +69,9 @@ func (r *Runtime) use(p Provider, options *native.SessionOptions) error {
 	var err error
 	switch {
 	case p.Library != "":
-		err = r.usePlugin(p, options)
+		if err = r.usePlugin(p, options); err != nil {
+			return fmt.Errorf("provider %s: %w", p.Name, err)
+		}
 	case p.Name == "" || p.Name == CPU:
 		return nil
 	case p.Name == CUDA:
@@ -141,7 +143,7 @@ func (r *Runtime) usePlugin(p Provider, options *native.SessionOptions) error {
 	}
 	if len(devices) == 0 {
 		slices.Sort(names)
-		return fmt.Errorf("%s offers no device of it; devices are of %s", p.Library, strings.Join(slices.Compact(names), ", "))
+		return fmt.Errorf("%s was loaded but offers no device of it on this machine; devices here are of %s", p.Library, strings.Join(slices.Compact(names), ", "))
 	}
 	return options.AppendExecutionProviderV2(devices, p.Options)
 }
