@@ -157,10 +157,11 @@ type DenoiseRequest struct {
 	Width int32 `protobuf:"varint,5,opt,name=width,proto3" json:"width,omitempty"`
 	// Height in pixels, within the bundle's canvas; 0 takes its default.
 	Height int32 `protobuf:"varint,6,opt,name=height,proto3" json:"height,omitempty"`
-	// Sampling steps, 1..100; 0 means 25 (paper 4.1).
+	// Sampling steps, from 1 to the bundle's limit; 0 means the bundle's default,
+	// usually 25 (paper 4.1).
 	Steps int32 `protobuf:"varint,7,opt,name=steps,proto3" json:"steps,omitempty"`
-	// Classifier-free guidance scale s, 1..20; 0 means 5. 1 switches guidance
-	// off.
+	// Classifier-free guidance scale s, from 1 to the bundle's limit; 0 means the
+	// bundle's default. 1 switches guidance off.
 	GuidanceScale float32 `protobuf:"fixed32,8,opt,name=guidance_scale,json=guidanceScale,proto3" json:"guidance_scale,omitempty"`
 	// The people; at least one, at most 8.
 	Identities []*Identity `protobuf:"bytes,9,rep,name=identities,proto3" json:"identities,omitempty"`

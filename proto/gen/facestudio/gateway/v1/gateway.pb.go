@@ -165,9 +165,11 @@ type Generation struct {
 	Alpha *float32 `protobuf:"fixed32,5,opt,name=alpha,proto3,oneof" json:"alpha,omitempty"`
 	// Seed of all noise. Unset: drawn by the server and told here.
 	Seed *uint64 `protobuf:"varint,6,opt,name=seed,proto3,oneof" json:"seed,omitempty"`
-	// Sampling steps, 1..100. Unset: 25.
+	// Sampling steps, from 1 to the bundle's limit (100). Unset: the bundle's
+	// default (25).
 	Steps *int32 `protobuf:"varint,7,opt,name=steps,proto3,oneof" json:"steps,omitempty"`
-	// Classifier-free guidance scale, 1..20. Unset: 5.
+	// Classifier-free guidance scale, from 1 to the bundle's limit. Unset: the
+	// bundle's default.
 	GuidanceScale *float32 `protobuf:"fixed32,8,opt,name=guidance_scale,json=guidanceScale,proto3,oneof" json:"guidance_scale,omitempty"`
 	// Number of pictures, 1..8. Unset: 1.
 	PictureCount *int32 `protobuf:"varint,9,opt,name=picture_count,json=pictureCount,proto3,oneof" json:"picture_count,omitempty"`
