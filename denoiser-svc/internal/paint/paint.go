@@ -1,0 +1,194 @@
+package paint
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/facestudio/facestudio/denoiser-svc/internal/guidance"
+	"github.com/facestudio/facestudio/denoiser-svc/internal/sample"
+	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
+	"github.com/facestudio/facestudio/services/bundle"
+	"github.com/facestudio/facestudio/services/diffusion"
+	"github.com/facestudio/facestudio/services/fault"
+	"github.com/facestudio/facestudio/services/imaging"
+	"github.com/facestudio/facestudio/services/tensor"
+)
+
+const (
+	// previewSide bounds a preview's longer side, pixels.
+	previewSide = 256
+	// previewQuality is its JPEG quality.
+	previewQuality = 75
+)
+
+// Models are the graphs that a picture needs.
+type Models interface {
+	guidance.Linear
+	guidance.UNet
+	// Encode returns the latents [1,c,h,w] of pixels [1,3,H,W].
+	Encode(ctx context.Context, pixels *tensor.Tensor) (*tensor.Tensor, error)
+	// Decode returns the pixels [1,3,H,W] of latents [1,c,h,w].
+	Decode(ctx context.Context, latent *tensor.Tensor) (*tensor.Tensor, error)
+}
+
+// Painter makes pictures with the models of one bundle. It may be used by many
+// goroutines.
+type Painter struct {
+	models    Models
+	scheduler *sample.Scheduler
+	gate      *sample.Gate
+	schedule  *diffusion.Schedule
+	manifest  *bundle.Manifest
+	bundle    string
+}
+
+// New returns a painter that makes up to slots pictures at a time. It fails
+// with BUNDLE_INVALID when the bundle asks for something that it cannot do.
+// The caller closes it.
+func New(models Models, b *bundle.Bundle, slots int) (*Painter, error) {
+	m := &b.Manifest
+	if m.Unconditional != "zero_embeddings" || m.TextTokens != 0 {
+		return nil, fault.New(fault.Precondition, faultv1.Reason_REASON_BUNDLE_INVALID, "bundle.json",
+			"this version samples bundles with unconditional \"zero_embeddings\" and text_tokens 0, not %q and %d", m.Unconditional, m.TextTokens)
+	}
+	s := m.Schedule
+	schedule, err := diffusion.NewSchedule(diffusion.Betas(s.BetaSchedule), s.BetaStart, s.BetaEnd, s.TrainSteps)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Precondition, faultv1.Reason_REASON_BUNDLE_INVALID, "bundle.json", "the schedule is wrong")
+	}
+	p := &Painter{models: models, schedule: schedule, manifest: m, bundle: b.Digest(), gate: sample.NewGate(slots)}
+	if _, err := p.sampler(m.Sampling.Steps); err != nil {
+		return nil, fault.Wrap(err, fault.Precondition, faultv1.Reason_REASON_BUNDLE_INVALID, "bundle.json", "the sampling is wrong")
+	}
+	p.scheduler = sample.NewScheduler()
+	return p, nil
+}
+
+// Close ends what is in flight.
+func (p *Painter) Close() { p.scheduler.Close() }
+
+func (p *Painter) sampler(steps int) (*diffusion.EulerAncestral, error) {
+	s := p.manifest.Schedule
+	return diffusion.NewEulerAncestral(p.schedule, diffusion.Spacing(s.TimestepSpacing), steps, s.StepsOffset, diffusion.Prediction(s.Prediction))
+}
+
+// Paint makes the picture of a job as PNG, telling report of each step. It
+// ends within a step once ctx ends or report fails. The picture depends on the
+// job and the bundle alone.
+func (p *Painter) Paint(ctx context.Context, j *Job, report func(Progress) error) ([]byte, error) {
+	leave, err := p.gate.Enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	generation, keep, err := p.begin(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.sample(ctx, generation, j, keep, report); err != nil {
+		return nil, err
+	}
+	picture, err := p.decode(ctx, j, keep, generation.Latent())
+	if err != nil {
+		return nil, err
+	}
+	text, err := p.text(j)
+	if err != nil {
+		return nil, err
+	}
+	return imaging.EncodePNG(picture, text)
+}
+
+// begin computes all that the steps need. keep is nil unless the job keeps its
+// background.
+func (p *Painter) begin(ctx context.Context, j *Job) (*sample.Generation, *kept, error) {
+	sampler, err := p.sampler(j.Steps)
+	if err != nil {
+		return nil, nil, fault.InvalidField("steps", "%v", err)
+	}
+	wish := guidance.Wish{Style: j.Style, Text: j.Text, Alpha: j.Alpha}
+	for _, person := range j.People {
+		wish.Faces = append(wish.Faces, person.Face)
+	}
+	tokens, err := guidance.Blend(ctx, p.models, wish)
+	if err != nil {
+		return nil, nil, err
+	}
+	latent := p.manifest.Latent
+	noise := diffusion.Noise{Seed: j.Seed, Index: j.Index}
+	pixels := pixelMasks(j)
+	masks := latentMasks(j, pixels, noise, latent.Factor)
+	predictor := guidance.New(p.models, tokens, masks, int64(latent.Channels), j.Scale, p.manifest.Batching(bundle.UNet, 2).Min)
+	size := latent.Channels * len(masks.Row(0).Data)
+	if j.Background != Keep {
+		return sample.New(sampler, noise, predictor, sample.Free{}, size), nil, nil
+	}
+	style, err := p.models.Encode(ctx, j.Picture.Tensor(p.manifest.Pixels.Mean, p.manifest.Pixels.Std))
+	if err != nil {
+		return nil, nil, fmt.Errorf("encode the style picture: %w", err)
+	}
+	if len(style.Data) != size {
+		return nil, nil, fmt.Errorf("encode the style picture: latents %v, expected %d elements", style.Shape, size)
+	}
+	keep := newKept(j, pixels, sampler, noise, style.Data, latent.Factor)
+	return sample.New(sampler, noise, predictor, keep, size), keep, nil
+}
+
+// sample steps the generation to its end.
+func (p *Painter) sample(ctx context.Context, g *sample.Generation, j *Job, keep *kept, report func(Progress) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	task, err := p.scheduler.Start(ctx, g, j.PreviewEvery)
+	if err != nil {
+		return err
+	}
+	for event := range task.Events() {
+		if context.Cause(ctx) != nil {
+			continue
+		}
+		progress := Progress{Step: event.Step, Steps: j.Steps}
+		var err error
+		if event.Preview != nil {
+			progress.Preview, err = p.preview(ctx, j, keep, event.Preview)
+		}
+		if err == nil {
+			err = report(progress)
+		}
+		if err != nil {
+			cancel(err)
+		}
+	}
+	return task.Wait()
+}
+
+func (p *Painter) preview(ctx context.Context, j *Job, keep *kept, latent []float32) ([]byte, error) {
+	picture, err := p.decode(ctx, j, keep, latent)
+	if err != nil {
+		return nil, fmt.Errorf("preview: %w", err)
+	}
+	if side := max(picture.W, picture.H); side > previewSide {
+		picture = imaging.Resize(picture, max(1, picture.W*previewSide/side), max(1, picture.H*previewSide/side))
+	}
+	return imaging.EncodeJPEG(picture, previewQuality)
+}
+
+// decode returns the picture of latents [c,h,w].
+func (p *Painter) decode(ctx context.Context, j *Job, keep *kept, latent []float32) (*imaging.RGB, error) {
+	spec := p.manifest.Latent
+	z, err := tensor.From(latent, 1, int64(spec.Channels), int64(j.Height/spec.Factor), int64(j.Width/spec.Factor))
+	if err != nil {
+		return nil, fmt.Errorf("decode: %w", err)
+	}
+	pixels, err := p.models.Decode(ctx, z)
+	if err != nil {
+		return nil, fmt.Errorf("decode the picture: %w", err)
+	}
+	if !pixels.Is(1, 3, int64(j.Height), int64(j.Width)) {
+		return nil, fmt.Errorf("decode the picture: pixels %v, expected %d x %d", pixels.Shape, j.Width, j.Height)
+	}
+	picture := imaging.FromTensor(pixels, 0, p.manifest.Pixels.Mean, p.manifest.Pixels.Std)
+	if keep != nil {
+		keep.composite(picture)
+	}
+	return picture, nil
+}
