@@ -90,7 +90,7 @@ class Unet:
     anime: float = 0.04  # share of pictures without a person
     weight_floor: float = 0.3  # of the loss at the noisy end
     compile: bool = True
-    train: Train = field(default_factory=lambda: Train(minutes=80, steps=20_000, batch=64, lr=1e-3, warmup=100, ema=0.998))
+    train: Train = field(default_factory=lambda: Train(minutes=80, steps=20_000, batch=64, lr=1e-3, warmup=40, ema=0.997))
 
 
 @dataclass
@@ -114,7 +114,7 @@ class Clip:
 @dataclass
 class Face:
     model: FaceConfig = field(default_factory=FaceConfig)
-    train: Train = field(default_factory=lambda: Train(minutes=12, steps=1_700, batch=64, lr=2e-3, ema=0.995))
+    train: Train = field(default_factory=lambda: Train(minutes=20, steps=2_600, batch=64, lr=2e-3, ema=0.995))
 
 
 @dataclass
