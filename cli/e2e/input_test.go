@@ -68,7 +68,7 @@ func TestBadInput(t *testing.T) {
 		{"not a picture", withPhoto([]byte("hello, this is a text")), faultv1.Reason_REASON_UNSUPPORTED_IMAGE, photo, true},
 		{"an empty file", withPhoto(nil), faultv1.Reason_REASON_UNSUPPORTED_IMAGE, photo, true},
 		{"an empty style", withStyle([]byte{}), faultv1.Reason_REASON_UNSUPPORTED_IMAGE, style, true},
-		{"a truncated file", withPhoto(jpeg[:len(jpeg)/2]), faultv1.Reason_REASON_UNSUPPORTED_IMAGE, photo, true},
+		{"a truncated file", withPhoto(jpeg[:len(jpeg)/2]), faultv1.Reason_REASON_UNSUPPORTED_IMAGE, photo, false},
 		{"a truncated header", withStyle(jpeg[:100]), faultv1.Reason_REASON_UNSUPPORTED_IMAGE, style, true},
 		{"an animated picture", withStyle(animated(t)), faultv1.Reason_REASON_UNSUPPORTED_IMAGE, style, true},
 		{"16 bits", withPhoto(deep(t)), faultv1.Reason_REASON_UNSUPPORTED_IMAGE, photo, true},

@@ -24,6 +24,7 @@ import (
 	segmenter "github.com/facestudio/facestudio/segmenter-svc"
 	"github.com/facestudio/facestudio/services/bundle"
 	"github.com/facestudio/facestudio/services/jobqueue/embedded"
+	"github.com/facestudio/facestudio/services/ort"
 	"github.com/facestudio/facestudio/services/rpc"
 	"github.com/facestudio/facestudio/services/worker"
 )
@@ -32,6 +33,7 @@ import (
 type Mesh struct {
 	log     *slog.Logger
 	bundle  *bundle.Bundle
+	runtime *ort.Runtime
 	server  *rpc.Server
 	memory  *bufconn.Listener
 	gateway *gateway.Service
@@ -68,10 +70,11 @@ func (m *Mesh) open(ctx context.Context, c Config) error {
 		Bundle: m.bundle, Provider: c.Models.Settings(),
 		Threads: c.Models.Count(), Slots: c.Models.Slots, Log: m.log,
 	}
-	if env.Runtime, err = c.Models.Start(); err != nil {
+	if m.runtime, err = c.Models.Start(); err != nil {
 		return err
 	}
-	m.onClose(env.Runtime.Close)
+	m.onClose(m.runtime.Close)
+	env.Runtime = m.runtime
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return fmt.Errorf("make data-dir: %w", err)
 	}
@@ -172,6 +175,9 @@ func (m *Mesh) Addr() string { return m.server.Addr() }
 // Bundle is the bundle that the mesh serves.
 func (m *Mesh) Bundle() *bundle.Bundle { return m.bundle }
 
+// Runtime runs the models; its Busy tells how long they ran.
+func (m *Mesh) Runtime() *ort.Runtime { return m.runtime }
+
 // Dial connects to a mesh that does not listen.
 func (m *Mesh) Dial() (*grpc.ClientConn, error) {
 	return rpc.Dial("passthrough:///mesh", rpc.DialSettings{},
@@ -195,16 +201,23 @@ func (m *Mesh) Run(ctx context.Context) error {
 	front.Go(func() error {
 		select {
 		case <-working.Done():
-			return context.Cause(working)
+			return errStageEnded
 		case <-serving.Done():
 			return nil
 		}
 	})
 	m.server.Ready(true)
+	m.log.Info("ready", slog.String("listen", m.Addr()), slog.String("bundle", m.bundle.ID()))
 	err := front.Wait()
 	stop()
+	if errors.Is(err, errStageEnded) {
+		err = nil // the stage says why
+	}
 	return errors.Join(err, behind.Wait())
 }
+
+// errStageEnded stops the front when what is behind it fails.
+var errStageEnded = errors.New("a stage ended")
 
 // Close frees everything, in the reverse order of Open.
 func (m *Mesh) Close() error {

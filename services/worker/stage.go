@@ -96,7 +96,8 @@ func (w *Worker) Register(to grpc.ServiceRegistrar) { w.stage.Register(to) }
 // Run takes work from the queue until ctx ends, then finishes what it has in
 // hand within the grace or hands it back.
 func (w *Worker) Run(ctx context.Context) error {
-	if err := w.queue.Run(ctx); err != nil {
+	err := w.queue.Run(ctx)
+	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("serve %s: %w", w.name, err)
 	}
 	return nil

@@ -1,0 +1,7 @@
+package bench
+
+// The statistics, for tests.
+var (
+	Median = median
+	Slope  = slope
+)
