@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -18,7 +19,9 @@ type Claim struct {
 	holder  string
 	attempt uint64
 	lease   time.Duration
-	cancel  context.CancelCauseFunc
+	end     context.CancelCauseFunc
+	// warned: the holder was told of a cancel by its context.
+	warned atomic.Bool
 
 	mu       sync.Mutex
 	record   *jobqueuev1.Record
@@ -29,6 +32,9 @@ type Claim struct {
 	// over is set when the record has ended or is no longer held.
 	over error
 }
+
+// writeTimeout bounds a write of a claim with its repetitions.
+const writeTimeout = 3 * apiTimeout
 
 // errFinished says that a claim was used after Finish.
 var errFinished = errors.New("the record has been finished")
@@ -57,13 +63,15 @@ func (c *Claim) CancelRequested() bool {
 // Update writes the owner's message. It works after the claim's context has
 // ended, but fails with ErrLeaseLost when somebody else has taken over.
 func (c *Claim) Update(ctx context.Context, value []byte) error {
-	return c.write(ctx, func(r *jobqueuev1.Record) { r.Value = value })
+	return c.write(ctx, false, func(r *jobqueuev1.Record) { r.Value = value })
 }
 
 // Finish writes the owner's message and ends the record: nobody claims it
-// again. It fails as Update does.
+// again. It fails as Update does, and with ErrCancelRequested when somebody
+// cancelled the record before and the claim's context had not told it yet: the
+// owner then finishes it as cancelled, by another Finish.
 func (c *Claim) Finish(ctx context.Context, value []byte) error {
-	err := c.write(ctx, func(r *jobqueuev1.Record) {
+	err := c.write(ctx, true, func(r *jobqueuev1.Record) {
 		r.Value, r.Terminal = value, true
 		r.Lease = &jobqueuev1.Lease{Attempt: c.attempt}
 	})
@@ -77,12 +85,18 @@ func (c *Claim) Finish(ctx context.Context, value []byte) error {
 
 // renew proves that this worker is alive.
 func (c *Claim) renew(ctx context.Context) error {
-	return c.write(ctx, func(*jobqueuev1.Record) {})
+	return c.write(ctx, false, func(*jobqueuev1.Record) {})
 }
 
 // release gives the record to whoever claims it next.
 func (c *Claim) release(ctx context.Context) error {
-	return c.write(ctx, func(r *jobqueuev1.Record) { r.Lease = &jobqueuev1.Lease{Attempt: c.attempt} })
+	return c.write(ctx, false, func(r *jobqueuev1.Record) { r.Lease = &jobqueuev1.Lease{Attempt: c.attempt} })
+}
+
+// cancel ends the claim's context because somebody wants it cancelled.
+func (c *Claim) cancel() {
+	c.warned.Store(true)
+	c.end(ErrCancelRequested)
 }
 
 func (c *Claim) finished() bool {
@@ -93,8 +107,8 @@ func (c *Claim) finished() bool {
 
 // write changes the record by compare-and-set. The flags that others may set
 // are kept; when the record turns out to be somebody else's, it fails.
-func (c *Claim) write(ctx context.Context, change func(*jobqueuev1.Record)) error {
-	ctx, release := context.WithTimeout(context.WithoutCancel(ctx), apiTimeout)
+func (c *Claim) write(ctx context.Context, finish bool, change func(*jobqueuev1.Record)) error {
+	ctx, release := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer release()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -114,17 +128,21 @@ func (c *Claim) write(ctx context.Context, change func(*jobqueuev1.Record)) erro
 			return err
 		}
 		fresh, err := c.records.Get(ctx, c.key)
-		if errors.Is(err, ErrNotFound) || err == nil && !c.holds(fresh.Record) {
-			c.over = ErrLeaseLost
-			c.cancel(ErrLeaseLost)
-			return ErrLeaseLost
-		}
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
+		news := err == nil && fresh.Record.GetCancelRequested() && !c.warned.Load()
+		if news {
+			c.cancel()
+		}
+		if err != nil || !c.holds(fresh.Record) {
+			c.over = ErrLeaseLost
+			c.end(ErrLeaseLost)
+			return ErrLeaseLost
+		}
 		c.record, c.revision = fresh.Record, fresh.Revision
-		if fresh.Record.GetCancelRequested() {
-			c.cancel(ErrCancelRequested)
+		if finish && news {
+			return ErrCancelRequested
 		}
 	}
 }
@@ -155,7 +173,7 @@ func (c *Claim) heartbeat(ctx context.Context, done <-chan struct{}) {
 		expired := time.Since(c.proven) >= c.lease
 		c.mu.Unlock()
 		if expired {
-			c.cancel(ErrLeaseLost)
+			c.end(ErrLeaseLost)
 		}
 	}
 }

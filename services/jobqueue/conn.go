@@ -24,9 +24,6 @@ import (
 // smaller ones still fits.
 const MaxPayload = 256 << 10
 
-// apiTimeout bounds one exchange with the server.
-const apiTimeout = 5 * time.Second
-
 // ConnSettings say which workers a Conn calls.
 type ConnSettings struct {
 	// Bundle is the id of the model bundle whose workers take the calls
@@ -246,7 +243,10 @@ const errStoreFailed jetstream.ErrorCode = 10077
 
 // publish puts the work into the queue; it reports false when it was refused.
 func (q *Queue) publish(ctx context.Context, w work) (bool, error) {
-	_, err := q.js.PublishMsg(ctx, w.message(ctx))
+	msg := w.message(ctx)
+	ctx, release := bounded(ctx)
+	defer release()
+	_, err := q.js.PublishMsg(ctx, msg)
 	if err == nil {
 		return true, nil
 	}
@@ -258,6 +258,8 @@ func (q *Queue) publish(ctx context.Context, w work) (bool, error) {
 
 // present says whether the work is in the queue.
 func (q *Queue) present(ctx context.Context, at address) (bool, error) {
+	ctx, release := bounded(ctx)
+	defer release()
 	_, err := q.work.GetLastMsgForSubject(ctx, at.work())
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return false, nil

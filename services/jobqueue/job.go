@@ -30,6 +30,8 @@ type job struct {
 	work    work
 	rule    rule
 	attempt uint64
+	// queued is when the work was published, by the server's clock.
+	queued time.Time
 }
 
 // handle does what a message asks for. ctx ends when calls in hand have to stop.
@@ -40,7 +42,7 @@ func (s *Server) handle(ctx context.Context, msg jetstream.Msg, stopping bool) {
 	arrived := arrival{maxAttempts: uint64(s.settings.MaxAttempts), stopping: stopping}
 	w, err := parseWork(msg.Subject(), msg.Headers(), msg.Data())
 	if meta, metaErr := msg.Metadata(); metaErr == nil {
-		j.attempt = meta.NumDelivered
+		j.attempt, j.queued = meta.NumDelivered, meta.Timestamp
 	}
 	j.work, arrived.attempt, arrived.foreign = w, j.attempt, err != nil
 	if arrived.foreign {
@@ -67,8 +69,14 @@ func (s *Server) handle(ctx context.Context, msg jetstream.Msg, stopping bool) {
 		j.carryOut(ctx, conclude(departure{status: s, attempt: j.attempt, maxAttempts: arrived.maxAttempts}), s, nil)
 		return
 	}
+	begun := time.Now()
+	if !j.queued.IsZero() {
+		s.q.metrics.waited(ctx, w.address, begun.Sub(j.queued))
+	}
 	outcome, response, ended := j.run(ctx, m, cancel)
-	j.carryOut(ctx, conclude(departure{outcome, ended, j.attempt, arrived.maxAttempts}), outcome, response)
+	next = conclude(departure{outcome, ended, j.attempt, arrived.maxAttempts})
+	s.q.metrics.ran(ctx, w.address, time.Since(begun), next)
+	j.carryOut(ctx, next, outcome, response)
 }
 
 // run calls the handler, with signs of life meanwhile, and says why its context

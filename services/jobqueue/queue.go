@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -46,6 +47,8 @@ type Settings struct {
 	Recheck time.Duration
 	// Tracer makes the queue's spans; default the global provider's.
 	Tracer trace.TracerProvider
+	// Meter makes the queue's metrics; default the global provider's.
+	Meter metric.MeterProvider
 	// Logger gets state changes; default discards.
 	Logger *slog.Logger
 }
@@ -60,6 +63,7 @@ type Queue struct {
 	records  *Records
 	secret   []byte
 	tracer   trace.Tracer
+	metrics  metrics
 	log      *slog.Logger
 
 	status chan nats.Status
@@ -85,6 +89,9 @@ func (s Settings) withDefaults() (Settings, error) {
 	s.Recheck = cmp.Or(s.Recheck, 5*time.Second)
 	if s.Tracer == nil {
 		s.Tracer = otel.GetTracerProvider()
+	}
+	if s.Meter == nil {
+		s.Meter = otel.GetMeterProvider()
 	}
 	if s.Logger == nil {
 		s.Logger = slog.New(slog.DiscardHandler)
@@ -124,6 +131,9 @@ func Open(ctx context.Context, nc *nats.Conn, s Settings) (*Queue, error) {
 	q := &Queue{
 		settings: s, nc: nc, js: js, log: s.Logger, tracer: s.Tracer.Tracer(instrumentation),
 		reconnected: make(chan struct{}),
+	}
+	if q.metrics, err = newMetrics(s.Meter); err != nil {
+		return nil, err
 	}
 	if q.work, err = ensure(ctx, js, workConfig(s)); err != nil {
 		return nil, err

@@ -85,6 +85,8 @@ func (r *Records) Create(ctx context.Context, key RecordKey, rec *jobqueuev1.Rec
 	if err != nil {
 		return 0, err
 	}
+	ctx, release := bounded(ctx)
+	defer release()
 	revision, err := r.kv.Create(ctx, key.stored(), data)
 	if errors.Is(err, jetstream.ErrKeyExists) {
 		return 0, fmt.Errorf("create record %s: %w", key.ID, ErrExists)
@@ -97,6 +99,8 @@ func (r *Records) Get(ctx context.Context, key RecordKey) (*Entry, error) {
 	if err := key.validate(); err != nil {
 		return nil, err
 	}
+	ctx, release := bounded(ctx)
+	defer release()
 	entry, err := r.kv.Get(ctx, key.stored())
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		return nil, fmt.Errorf("get record %s: %w", key.ID, ErrNotFound)
@@ -118,6 +122,8 @@ func (r *Records) Update(ctx context.Context, key RecordKey, rec *jobqueuev1.Rec
 	if err != nil {
 		return 0, err
 	}
+	ctx, release := bounded(ctx)
+	defer release()
 	msg := nats.NewMsg("$KV." + recordsName + "." + key.stored())
 	msg.Data = data
 	opts := []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(revision)}
@@ -238,7 +244,9 @@ func differ(a, b *jobqueuev1.Record) bool {
 
 // Cancel asks for a record to be cancelled: its holder's context ends with
 // ErrCancelRequested; without a holder the next one to claim it sees that. A
-// terminal record is returned as it is. It fails with ErrNotFound.
+// terminal record is returned as it is. It fails with ErrNotFound. Writing the
+// end of a cancelled record is its holder's business, so that the work on it ends
+// too.
 func (r *Records) Cancel(ctx context.Context, key RecordKey) (*Entry, error) {
 	for {
 		entry, err := r.Get(ctx, key)
@@ -283,12 +291,13 @@ func parseEntry(stored jetstream.KeyValueEntry) (*Entry, error) {
 	return &Entry{Key: key, Record: rec, Revision: stored.Revision()}, nil
 }
 
-// storeError classifies an error of the server; nil for nil.
+// storeError classifies an error of the server; nil for nil. ctx is the one that
+// bounded the exchange: that its time is up says that the server is away.
 func storeError(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	if ctx.Err() != nil {
+	if errors.Is(ctx.Err(), context.Canceled) {
 		return fault.From(ctx.Err())
 	}
 	if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.ErrorCode == errStoreFailed {

@@ -60,6 +60,8 @@ func (r *recorded) code() codes.Code { return codes.Code(r.GetCode()) }
 // lookup returns the recorded result or nil. An entry that is no result, which
 // somebody edited by hand, is as good as none.
 func (q *Queue) lookup(ctx context.Context, at address) (*recorded, error) {
+	ctx, release := bounded(ctx)
+	defer release()
 	entry, err := q.results.Get(ctx, at.result())
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		return nil, nil
@@ -85,6 +87,8 @@ func (q *Queue) create(ctx context.Context, at address, r *jobqueuev1.Result, tt
 	if err != nil {
 		return false, fmt.Errorf("encode a result: %w", err)
 	}
+	ctx, release := bounded(ctx)
+	defer release()
 	// The server counts whole seconds.
 	_, err = q.results.Create(ctx, at.result(), data, jetstream.KeyTTL(max(ttl.Round(time.Second), time.Second)))
 	if errors.Is(err, jetstream.ErrKeyExists) {
@@ -99,6 +103,8 @@ func (q *Queue) create(ctx context.Context, at address, r *jobqueuev1.Result, tt
 // remove takes away an outcome that does not answer later calls, if it is still
 // that one.
 func (q *Queue) remove(ctx context.Context, at address, revision uint64) error {
+	ctx, release := bounded(ctx)
+	defer release()
 	err := q.results.Delete(ctx, at.result(), jetstream.LastRevision(revision))
 	if err == nil || errors.Is(err, jetstream.ErrKeyRevisionMismatch) || errors.Is(err, jetstream.ErrKeyExists) {
 		return nil

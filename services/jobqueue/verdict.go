@@ -36,6 +36,11 @@ const (
 	refuse
 )
 
+var actionNames = [...]string{"run", "settle", "drop", "record", "retry", "hand_back", "quarantine", "refuse"}
+
+// String returns the name of the action, for metrics.
+func (a action) String() string { return actionNames[a] }
+
 // arrival is what a worker knows of a message before it runs.
 type arrival struct {
 	// foreign: it is no work message of this version.

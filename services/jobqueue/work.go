@@ -153,15 +153,13 @@ func (w *recordWorker) observe(stored jetstream.KeyValueEntry) {
 	}
 	w.ledger.observe(entry.Key, entry.Record, entry.Revision, time.Now())
 	if claim := w.held[entry.Key]; claim != nil && entry.Record.GetCancelRequested() {
-		claim.cancel(ErrCancelRequested)
+		claim.cancel()
 	}
 }
 
 // claim tries to take a record and starts the work on it.
 func (w *recordWorker) claim(ctx context.Context, key RecordKey) {
-	bounded, release := context.WithTimeout(ctx, apiTimeout)
-	defer release()
-	claim, err := w.take(bounded, key)
+	claim, err := w.take(ctx, key)
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrNotFound):
@@ -169,7 +167,7 @@ func (w *recordWorker) claim(ctx context.Context, key RecordKey) {
 		return
 	case errors.Is(err, ErrStale):
 		// Somebody else was faster, which the watch tells too, but later.
-		if entry, err := w.r.Get(bounded, key); err == nil {
+		if entry, err := w.r.Get(ctx, key); err == nil {
 			w.ledger.observe(key, entry.Record, entry.Revision, time.Now())
 			return
 		}
@@ -184,7 +182,7 @@ func (w *recordWorker) claim(ctx context.Context, key RecordKey) {
 	w.ledger.hold(key)
 	w.held[key] = claim
 	claimed, cancel := context.WithCancelCause(w.jobs)
-	claim.cancel = cancel
+	claim.end = cancel
 	w.wg.Go(func() {
 		defer cancel(nil)
 		w.work(claimed, claim)
@@ -223,7 +221,7 @@ func (w *recordWorker) take(ctx context.Context, key RecordKey) (*Claim, error) 
 // work runs do on a claim, with its lease renewed meanwhile, and lets it go.
 func (w *recordWorker) work(ctx context.Context, claim *Claim) {
 	if claim.CancelRequested() {
-		claim.cancel(ErrCancelRequested)
+		claim.cancel()
 	}
 	call, release := ctx, func() {}
 	if deadline := claim.record.GetDeadline(); deadline != nil {
