@@ -1,0 +1,87 @@
+package blob
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	"gocloud.dev/blob"
+	"gocloud.dev/gcerrors"
+
+	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
+)
+
+// ages is how long a blob of each retention is kept after it was last stored.
+var ages = map[string]time.Duration{
+	Day:   24 * time.Hour,
+	Week:  7 * 24 * time.Hour,
+	Month: 30 * 24 * time.Hour,
+}
+
+// Stored returns when a tenant's blob was last stored with a retention, by the
+// store's clock; false when it is not there.
+func (s *Store) Stored(ctx context.Context, tenant, retention string, b *mediav1.Blob) (time.Time, bool, error) {
+	key, err := keyOf(tenant, retention, b.GetSha256())
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	attributes, err := s.bucket.Attributes(ctx, key)
+	switch {
+	case gcerrors.Code(err) == gcerrors.NotFound:
+		return time.Time{}, false, nil
+	case err != nil:
+		return time.Time{}, false, unavailable(ctx, err)
+	}
+	return attributes.ModTime, true, nil
+}
+
+// Delete removes a tenant's blob with a retention; the same bytes with another
+// one stay. Removing what is not there is no error.
+func (s *Store) Delete(ctx context.Context, tenant, retention string, b *mediav1.Blob) error {
+	key, err := keyOf(tenant, retention, b.GetSha256())
+	if err != nil {
+		return err
+	}
+	return s.remove(ctx, key)
+}
+
+// Sweep removes, for all tenants, what was last stored longer ago than its
+// retention says, and returns how many blobs that were. What has no blob's key
+// is left alone.
+func (s *Store) Sweep(ctx context.Context, now time.Time) (removed int, err error) {
+	list := s.bucket.List(nil)
+	for {
+		object, err := list.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return removed, nil
+		}
+		if err != nil {
+			return removed, unavailable(ctx, err)
+		}
+		if !expired(object, now) {
+			continue
+		}
+		if err := s.remove(ctx, object.Key); err != nil {
+			return removed, err
+		}
+		removed++
+	}
+}
+
+func expired(object *blob.ListObject, now time.Time) bool {
+	parts := strings.Split(object.Key, "/")
+	if len(parts) != 3 || !tenantPattern.MatchString(parts[0]) || !digestPattern.MatchString(parts[2]) {
+		return false
+	}
+	age, known := ages[parts[1]]
+	return known && now.Sub(object.ModTime) > age
+}
+
+func (s *Store) remove(ctx context.Context, key string) error {
+	if err := s.bucket.Delete(ctx, key); err != nil && gcerrors.Code(err) != gcerrors.NotFound {
+		return unavailable(ctx, err)
+	}
+	return nil
+}
