@@ -115,11 +115,33 @@ func mean(group []Face) Face {
 	return sum
 }
 
+// distinct keeps, of finds at different scales that are one face, the best.
+func distinct(faces []Face) []Face {
+	slices.SortStableFunc(faces, func(a, b Face) int { return cmp.Compare(b.Score, a.Score) })
+	var kept []Face
+	for _, f := range faces {
+		same := func(k Face) bool {
+			smaller := min(f.Box.W*f.Box.H, k.Box.W*k.Box.H)
+			return intersection(f.Box, k.Box) > sameFace*smaller
+		}
+		if !slices.ContainsFunc(kept, same) {
+			kept = append(kept, f)
+		}
+	}
+	return kept
+}
+
 // iou is the intersection over the union of two boxes.
 func iou(a, b imaging.Box) float64 {
+	both := intersection(a, b)
+	return both / max(a.W*a.H+b.W*b.H-both, 1e-9)
+}
+
+// intersection is the area that two boxes share.
+func intersection(a, b imaging.Box) float64 {
 	w := max(0, min(a.X+a.W, b.X+b.W)-max(a.X, b.X))
 	h := max(0, min(a.Y+a.H, b.Y+b.H)-max(a.Y, b.Y))
-	return w * h / max(a.W*a.H+b.W*b.H-w*h, 1e-9)
+	return w * h
 }
 
 func finite(f Face) bool {

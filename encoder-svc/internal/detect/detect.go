@@ -59,27 +59,53 @@ const (
 	// minWindows is from which longer side on parts of the picture are looked
 	// at one by one, pixels.
 	minWindows = 256
+	// smallFace is the share of the longer side below which a face is small:
+	// where the largest is, there may be others that are too small to be seen
+	// in the whole picture.
+	smallFace = 0.25
 	// windowThreshold is the least score of a face that was found in a part: with
 	// more tries, chance finds need a higher one.
 	windowThreshold = 0.75
+	// sameFace is the share of the smaller box from which on two finds at
+	// different scales are one face.
+	sameFace = 0.5
 )
 
 // Faces returns the faces of the picture, the largest first; none is no error.
-// A picture in which none is found is looked at again without padding, and,
-// when it is large, in nine overlapping parts of half its size.
+// Faces that are small in the network's view are looked at again from nearby.
+// A picture in which none is found is looked at again without padding. A large
+// picture with no face or only small ones is also looked at in nine
+// overlapping parts of half its size.
 func (d *Detector) Faces(ctx context.Context, p *imaging.RGB) ([]Face, error) {
 	found, err := d.look(ctx, p, d.spec.Input.Pad)
 	if err == nil && len(found) == 0 && d.spec.Input.Pad > tightPad {
 		found, err = d.look(ctx, p, tightPad)
 	}
-	if err == nil && len(found) == 0 && max(p.W, p.H) >= minWindows {
-		found, err = d.windows(ctx, p)
-	}
 	if err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(found, func(a, b Face) int { return cmp.Compare(b.Box.W*b.Box.H, a.Box.W*a.Box.H) })
+	longer := float64(max(p.W, p.H))
+	isLarge := func(f Face) bool { return max(f.Box.W, f.Box.H) >= smallFace*longer }
+	if longer >= minWindows && !slices.ContainsFunc(found, isLarge) {
+		parts, err := d.windows(ctx, p, 2)
+		if err == nil && len(found)+len(parts) == 0 && longer >= 2*minWindows {
+			parts, err = d.windows(ctx, p, 3)
+		}
+		if err != nil {
+			return nil, err
+		}
+		found = distinct(append(found, parts...))
+	}
+	largestFirst(found)
+	if err := d.refine(ctx, p, found[:min(len(found), maxRefined)]); err != nil {
+		return nil, err
+	}
+	largestFirst(found)
 	return found, nil
+}
+
+func largestFirst(faces []Face) {
+	slices.SortStableFunc(faces, func(a, b Face) int { return cmp.Compare(b.Box.W*b.Box.H, a.Box.W*a.Box.H) })
 }
 
 // look runs the network once on the whole picture.
@@ -90,34 +116,4 @@ func (d *Detector) look(ctx context.Context, p *imaging.RGB, pad float64) ([]Fac
 		return nil, err
 	}
 	return d.Decode(logits, values, box), nil
-}
-
-// windows looks at nine parts of the picture and merges what they show.
-func (d *Detector) windows(ctx context.Context, p *imaging.RGB) ([]Face, error) {
-	var all []Face
-	w, h := (p.W+1)/2, (p.H+1)/2
-	for row := range 3 {
-		for column := range 3 {
-			x, y := (p.W-w)*column/2, (p.H-h)*row/2
-			found, err := d.look(ctx, crop(p, x, y, w, h), tightPad)
-			if err != nil {
-				return nil, err
-			}
-			for _, f := range found {
-				if f.Score >= windowThreshold {
-					all = append(all, f.shifted(float64(x), float64(y)))
-				}
-			}
-		}
-	}
-	return merge(all, d.spec.Overlap), nil
-}
-
-func (f Face) shifted(dx, dy float64) Face {
-	f.Box.X, f.Box.Y = f.Box.X+dx, f.Box.Y+dy
-	f.Points = slices.Clone(f.Points)
-	for i := range f.Points {
-		f.Points[i].X, f.Points[i].Y = f.Points[i].X+dx, f.Points[i].Y+dy
-	}
-	return f
 }

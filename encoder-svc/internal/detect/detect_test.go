@@ -128,14 +128,16 @@ func TestFacesOfAnySize(t *testing.T) {
 	for name, test := range map[string]struct {
 		w, h, x, y, side int     // a white square on black
 		least            float32 // what the network needs to see it
-		calls            int
+		calls            int     // of the network: the whole, its parts, a nearer look
 	}{
-		"square":                {128, 128, 40, 60, 20, 1, 1},
-		"wide":                  {640, 100, 500, 30, 40, 1, 1},
-		"tall":                  {50, 1000, 10, 700, 40, 1, 1},
+		"square":                {128, 128, 40, 60, 20, 1, 1 + 1},
+		"wide":                  {600, 120, 450, 15, 90, 1, 1 + 1},
+		"tall":                  {160, 1000, 10, 700, 130, 1, 1 + 1},
 		"small picture":         {40, 32, 10, 8, 16, 1, 1},
-		"found without padding": {128, 128, 40, 60, 20, 300, 2},
-		"found in a part":       {512, 384, 40, 30, 30, 100, 2 + 9},
+		"found without padding": {128, 128, 40, 60, 20, 300, 2 + 1},
+		"found in a part":       {512, 384, 40, 30, 30, 100, 2 + 6 + 1},
+		"found in a small part": {512, 384, 40, 30, 20, 100, 2 + 6 + 24 + 1},
+		"small beside none":     {512, 384, 40, 30, 30, 1, 1 + 6 + 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			network := &finder{spec: spec, least: test.least}
