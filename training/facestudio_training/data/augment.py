@@ -10,7 +10,7 @@ from torch import Tensor
 
 def to_tensor(pictures: np.ndarray) -> Tensor:
     """uint8 [N,H,W,3] -> float32 [N,3,H,W] in [-1,1], channels last in memory."""
-    x = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2)
+    x = torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2)
     return x.float().div_(127.5).sub_(1.0).contiguous(memory_format=torch.channels_last)
 
 

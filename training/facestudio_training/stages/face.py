@@ -57,7 +57,7 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
             e = encoder(x)
         target = torch.from_numpy(taught[chosen])
         distil, relation, margin = losses(heads, e, target, torch.from_numpy(labels[chosen]))
-        t.step(distil + 10 * relation + 0.05 * margin, len(chosen),
+        t.step(distil + 10 * relation + 0.02 * margin, len(chosen),
                distil=distil, relation=relation, margin=margin)
     t.load_ema()
     save(cfg.state("face") / "face.safetensors", encoder.state_dict(), {})
@@ -107,13 +107,13 @@ def batch_rows(rows: np.ndarray, repeated: list[np.ndarray], size: int, rng: np.
 
 def crop(data: pictures.Pictures, i: int, rng: np.random.Generator) -> np.ndarray:
     """An aligned face [112,112,3] whose alignment, sharpness, colour and side are disturbed."""
-    points = data.points[i] + rng.normal(0, 0.8, (4, 2))
+    points = data.points[i] + rng.normal(0, 0.5, (4, 2))
     matrix = augment.jitter(align.similarity(points, align.ARCFACE_112), 112, rng,
-                            shift=3.0, scale=0.05, turn=5.0)
+                            shift=1.5, scale=0.03, turn=3.0)
     face = cv2.warpAffine(np.asarray(data.pixels[i]), matrix, (112, 112), flags=cv2.INTER_LINEAR)
     if rng.random() < 0.5:
         face = face[:, ::-1]
-    if rng.random() < 0.25:
+    if rng.random() < 0.15:
         face = augment.soften(face, int(rng.integers(36, 90)))
     return augment.colour(face, rng)
 
