@@ -74,6 +74,14 @@ type Queue struct {
 	reconnected chan struct{}
 }
 
+// apiTimeout bounds one exchange with the server: an answer that was lost with a
+// connection never comes, however much time the call has.
+const apiTimeout = 3 * time.Second
+
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, apiTimeout)
+}
+
 const instrumentation = "github.com/facestudio/facestudio/services/jobqueue"
 
 func (s Settings) withDefaults() (Settings, error) {

@@ -1,11 +1,9 @@
 package jobqueue
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -145,101 +143,6 @@ func isStale(err error) bool {
 	api, ok := errors.AsType[*jetstream.APIError](err)
 	return ok && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
 		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
-}
-
-// List returns a tenant's records, the newest first.
-func (r *Records) List(ctx context.Context, tenant string) ([]*Entry, error) {
-	if !validToken(tenant) {
-		return nil, fault.InvalidField("tenant", "a tenant is 1 to 63 letters, digits, _ or -")
-	}
-	watcher, err := r.kv.Watch(ctx, tenant+".*", jetstream.IgnoreDeletes())
-	if err != nil {
-		return nil, storeError(ctx, err)
-	}
-	defer func() { _ = watcher.Stop() }()
-	var list []*Entry
-	for {
-		select {
-		case <-ctx.Done():
-			return nil, fault.From(ctx.Err())
-		case stored := <-watcher.Updates():
-			if stored == nil {
-				slices.SortFunc(list, func(a, b *Entry) int {
-					return b.Record.GetCreateTime().AsTime().Compare(a.Record.GetCreateTime().AsTime())
-				})
-				return list, nil
-			}
-			if entry, err := parseEntry(stored); err == nil {
-				list = append(list, entry)
-			} else {
-				r.q.log.Warn("a record cannot be read and is left out", "error", err)
-			}
-		}
-	}
-}
-
-// Watch sends the record as it stands, then every change of its value, its
-// terminal or its cancel_requested flag (not the renewal of a lease), until ctx
-// ends or the record is dropped; then the channel is closed. It fails with
-// ErrNotFound.
-func (r *Records) Watch(ctx context.Context, key RecordKey) (<-chan *Entry, error) {
-	if err := key.validate(); err != nil {
-		return nil, err
-	}
-	watcher, err := r.kv.Watch(ctx, key.stored())
-	if err != nil {
-		return nil, storeError(ctx, err)
-	}
-	var first jetstream.KeyValueEntry
-	select {
-	case <-ctx.Done():
-		_ = watcher.Stop()
-		return nil, fault.From(ctx.Err())
-	case first = <-watcher.Updates():
-	}
-	if first == nil || first.Operation() != jetstream.KeyValuePut {
-		_ = watcher.Stop()
-		return nil, fmt.Errorf("watch record %s: %w", key.ID, ErrNotFound)
-	}
-	out := make(chan *Entry)
-	go func() {
-		defer close(out)
-		defer func() { _ = watcher.Stop() }()
-		var last *Entry
-		for stored := first; ; {
-			if stored != nil {
-				if stored.Operation() != jetstream.KeyValuePut {
-					return
-				}
-				entry, err := parseEntry(stored)
-				if err != nil {
-					r.q.log.Warn("a record cannot be read and is left out", "error", err)
-				} else if last == nil || differ(last.Record, entry.Record) {
-					last = entry
-					select {
-					case out <- entry:
-					case <-ctx.Done():
-						return
-					}
-				}
-			}
-			var open bool
-			select {
-			case stored, open = <-watcher.Updates():
-				if !open {
-					return
-				}
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return out, nil
-}
-
-func differ(a, b *jobqueuev1.Record) bool {
-	return a.GetTerminal() != b.GetTerminal() || a.GetCancelRequested() != b.GetCancelRequested() ||
-		!bytes.Equal(a.GetValue(), b.GetValue())
 }
 
 // Cancel asks for a record to be cancelled: its holder's context ends with

@@ -1,0 +1,169 @@
+package jobqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
+	"github.com/facestudio/facestudio/services/fault"
+)
+
+// await puts the work into the queue, or joins it there, and returns its
+// outcome. It listens before it publishes, and looks for itself whenever it may
+// not have been told.
+func (q *Queue) await(ctx context.Context, r rule, w work, progress func([]byte)) (*recorded, error) {
+	listener, err := subscribe(q.nc, w.address)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	defer listener.stop()
+	recheck := time.NewTicker(q.settings.Recheck)
+	defer recheck.Stop()
+	var (
+		state  caller
+		result *recorded
+		next   = wantLook
+		faults uint64
+		// sent: the work may be in the queue, even if the answer was lost.
+		sent bool
+	)
+	for {
+		if ctx.Err() != nil {
+			return nil, q.leave(ctx, r, w, sent)
+		}
+		var err error
+		reconnected := q.reconnection()
+		switch next {
+		case wantReturn:
+			return result, nil
+		case wantGiveUp:
+			return nil, fault.New(fault.Exhausted, faultv1.Reason_REASON_QUOTA_EXHAUSTED, "", "the queue of stage %s is full; retry later", w.stage)
+		case wantLook:
+			var found *recorded
+			if found, err = q.lookup(ctx, w.address); err == nil {
+				result, next = found, state.looked(found)
+			}
+		case wantRemove:
+			if err = q.remove(ctx, w.address, state.stale); err == nil {
+				next = state.removed()
+			}
+		case wantPublish:
+			var accepted bool
+			sent = true
+			if accepted, err = q.publish(ctx, w); err == nil {
+				next = state.published(accepted)
+			}
+		case wantFind:
+			var present bool
+			if present, err = q.present(ctx, w.address); err == nil {
+				next = state.found(present)
+			}
+		case wantWait:
+			select {
+			case <-ctx.Done():
+			case <-recheck.C:
+				next = state.disturbed()
+			case <-reconnected:
+				next = state.disturbed()
+			case <-listener.wake:
+				messages, done, gone := listener.take()
+				for _, m := range messages {
+					if progress != nil {
+						progress(m)
+					}
+				}
+				switch {
+				case done != nil:
+					result, next = done, state.heard(done)
+				case gone:
+					next = state.disturbed()
+				}
+			}
+		}
+		if err == nil {
+			faults = 0
+			continue
+		}
+		// The server is away; the call lasts until its deadline.
+		faults++
+		pause(ctx, backoff(50*time.Millisecond, min(faults, 6), randomSpread()), reconnected)
+		next = wantLook
+	}
+}
+
+// pause waits a while, less when ctx ends or hurry is closed.
+func pause(ctx context.Context, d time.Duration, hurry <-chan struct{}) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-hurry:
+	case <-ctx.Done():
+	}
+}
+
+// errStoreFailed is what the server answers when a stream refuses a message,
+// above all because its subject has one.
+const errStoreFailed jetstream.ErrorCode = 10077
+
+// publish puts the work into the queue; it reports false when it was refused.
+func (q *Queue) publish(ctx context.Context, w work) (bool, error) {
+	msg := w.message(ctx)
+	ctx, release := bounded(ctx)
+	defer release()
+	_, err := q.js.PublishMsg(ctx, msg)
+	if err == nil {
+		return true, nil
+	}
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.ErrorCode == errStoreFailed {
+		return false, nil
+	}
+	return false, fmt.Errorf("publish work: %w", err)
+}
+
+// present says whether the work is in the queue.
+func (q *Queue) present(ctx context.Context, at address) (bool, error) {
+	ctx, release := bounded(ctx)
+	defer release()
+	_, err := q.work.GetLastMsgForSubject(ctx, at.work())
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for work: %w", err)
+	}
+	return true, nil
+}
+
+// leave ends a call whose context has ended and returns why. If the work is the
+// caller's to end, it races for the result: once CANCELLED is recorded, nothing
+// else can be, and the worker is told to stop.
+func (q *Queue) leave(ctx context.Context, r rule, w work, sent bool) error {
+	cause := context.Cause(ctx)
+	ended := fault.From(ctx.Err())
+	left := errors.Is(cause, ErrLeaseLost) || errors.Is(cause, ErrShutdown)
+	if !sent || !cancels(r.owned(), fault.ToStatus(ended).Code(), left) {
+		return ended
+	}
+	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), apiTimeout)
+	defer cancel()
+	won, err := q.create(detached, w.address, newResult(fault.ToStatus(ended), nil, 0, byCanceller), q.settings.FaultTTL)
+	if err != nil {
+		q.log.Warn("cancel not recorded; the work ends at its deadline", "method", w.method, "error", err)
+	}
+	if !won {
+		return ended
+	}
+	if err := q.nc.Publish(w.cancel(), nil); err != nil {
+		q.log.Warn("cancel not told; the worker sees it at its next heartbeat", "method", w.method, "error", err)
+	}
+	// What no worker has taken yet need not wait for one.
+	if err := q.work.Purge(detached, jetstream.WithPurgeSubject(w.work())); err != nil {
+		q.log.Warn("cancelled work stays in the queue until a worker drops it", "method", w.method, "error", err)
+	}
+	return ended
+}

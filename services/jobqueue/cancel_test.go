@@ -1,0 +1,131 @@
+package jobqueue_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	encoderv1 "github.com/facestudio/facestudio/proto/gen/facestudio/encoder/v1"
+	priorv1 "github.com/facestudio/facestudio/proto/gen/facestudio/prior/v1"
+	"github.com/facestudio/facestudio/services/jobqueue"
+)
+
+func TestCancelStopsARunningStep(t *testing.T) {
+	h := newHouse(t, quick())
+	started, stopped := make(chan struct{}, 1), make(chan error, 1)
+	serve(t, h.q, jobqueue.ServerSettings{Stage: "prior"}, prior{embed: func(ctx context.Context, _ *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
+		started <- struct{}{}
+		<-ctx.Done()
+		stopped <- context.Cause(ctx)
+		// A step that ends after the cancel changes nothing.
+		return answer(1), nil
+	}}.register)
+	ctx, cancel := context.WithCancel(as(within(t, 10*time.Second), "ada", "one"))
+	call := h.ask(ctx)
+	joined := h.ask(as(within(t, 10*time.Second), "ada", "one"))
+	receive(t, started)
+	cancel()
+	if o := receive(t, call); status.Code(o.err) != codes.Canceled {
+		t.Errorf("the caller got %v", o.err)
+	}
+	if err := receive(t, stopped); !errors.Is(err, jobqueue.ErrCancelRequested) && !errors.Is(err, jobqueue.ErrDecided) {
+		t.Errorf("the step ended with %v", err)
+	}
+	// Owned work has one owner: its cancel is for all who ask in its name.
+	if o := receive(t, joined); status.Code(o.err) != codes.Canceled {
+		t.Errorf("another call of the owner got %v", o.err)
+	}
+}
+
+func TestCancelledWorkIsNotRunAndCanBeAskedForAgain(t *testing.T) {
+	h := newHouse(t, quick())
+	ctx, cancel := context.WithCancel(as(within(t, 10*time.Second), "ada", "one"))
+	call := h.ask(ctx)
+	for h.pending() == 0 {
+		pauseFor(t)
+	}
+	cancel()
+	if o := receive(t, call); status.Code(o.err) != codes.Canceled {
+		t.Errorf("the caller got %v", o.err)
+	}
+	if n := h.pending(); n != 0 {
+		t.Errorf("%d messages are left", n)
+	}
+	var runs atomic.Int64
+	serve(t, h.q, jobqueue.ServerSettings{Stage: "prior"}, prior{embed: func(context.Context, *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
+		return answer(int(runs.Add(1))), nil
+	}}.register)
+	if o := receive(t, h.ask(as(within(t, 10*time.Second), "ada", "one"))); o.err != nil || o.n != 1 {
+		t.Errorf("the new call got %v", o)
+	}
+}
+
+func TestLeavingAsALoserOrOnShutdownLeavesTheWorkRunning(t *testing.T) {
+	for _, cause := range []error{jobqueue.ErrLeaseLost, jobqueue.ErrShutdown} {
+		t.Run(cause.Error(), func(t *testing.T) {
+			h := newHouse(t, quick())
+			started, goOn := make(chan struct{}, 1), make(chan struct{})
+			serve(t, h.q, jobqueue.ServerSettings{Stage: "prior"}, prior{embed: func(ctx context.Context, _ *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
+				started <- struct{}{}
+				select {
+				case <-goOn:
+					return answer(1), nil
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				}
+			}}.register)
+			ctx, cancel := context.WithCancelCause(as(within(t, 10*time.Second), "ada", "one"))
+			call := h.ask(ctx)
+			receive(t, started)
+			cancel(cause)
+			if o := receive(t, call); status.Code(o.err) != codes.Canceled {
+				t.Errorf("the caller got %v", o.err)
+			}
+			// Whoever takes over joins the work.
+			next := h.ask(as(within(t, 10*time.Second), "ada", "one"))
+			close(goOn)
+			if o := receive(t, next); o.err != nil || o.n != 1 {
+				t.Errorf("the next holder got %v", o)
+			}
+		})
+	}
+}
+
+func TestCancelOfSharedWorkIsTheCallersAlone(t *testing.T) {
+	h := newHouse(t, quick())
+	started, goOn := make(chan struct{}, 1), make(chan struct{})
+	serve(t, h.q, jobqueue.ServerSettings{Stage: "encoder"}, encoder{texts: func(ctx context.Context, _ *encoderv1.EmbedTextsRequest) (*encoderv1.EmbedTextsResponse, error) {
+		started <- struct{}{}
+		select {
+		case <-goOn:
+			return &encoderv1.EmbedTextsResponse{}, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}}.register)
+	embed := func(ctx context.Context) <-chan error {
+		out := make(chan error, 1)
+		go func() {
+			_, err := encoderv1.NewEncoderServiceClient(h.conn()).EmbedTexts(ctx, &encoderv1.EmbedTextsRequest{Texts: []string{"a"}})
+			out <- err
+		}()
+		return out
+	}
+	ctx, cancel := context.WithCancel(as(within(t, 10*time.Second), "ada", ""))
+	first := embed(ctx)
+	receive(t, started)
+	second := embed(as(within(t, 10*time.Second), "ada", ""))
+	cancel()
+	if err := receive(t, first); status.Code(err) != codes.Canceled {
+		t.Errorf("the one who left got %v", err)
+	}
+	close(goOn)
+	if err := receive(t, second); err != nil {
+		t.Errorf("the one who stayed got %v", err)
+	}
+}

@@ -1,0 +1,87 @@
+package jobqueue_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
+	priorv1 "github.com/facestudio/facestudio/proto/gen/facestudio/prior/v1"
+	"github.com/facestudio/facestudio/services/fault"
+	"github.com/facestudio/facestudio/services/jobqueue"
+)
+
+func TestDeadlinesStopWorkAndAreNotMemoised(t *testing.T) {
+	h := newHouse(t, quick())
+	var runs atomic.Int64
+	stopped := make(chan error, 1)
+	serve(t, h.q, jobqueue.ServerSettings{Stage: "prior"}, prior{embed: func(ctx context.Context, _ *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
+		if n := runs.Add(1); n > 1 {
+			return answer(int(n)), nil
+		}
+		<-ctx.Done()
+		stopped <- context.Cause(ctx)
+		return nil, ctx.Err()
+	}}.register)
+	short := h.ask(as(within(t, 150*time.Millisecond), "ada", "one"))
+	if o := receive(t, short); status.Code(o.err) != codes.DeadlineExceeded || !fault.Is(o.err, faultv1.Reason_REASON_DEADLINE_PASSED) {
+		t.Errorf("the caller got %v", o.err)
+	}
+	if err := receive(t, stopped); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the step ended with %v", err)
+	}
+	if o := receive(t, h.ask(as(within(t, 10*time.Second), "ada", "one"))); o.err != nil || o.n != 2 {
+		t.Errorf("a later call got %v", o)
+	}
+}
+
+func TestAJoinedCallOutlivesTheFirstOnesDeadline(t *testing.T) {
+	h := newHouse(t, quick())
+	var runs atomic.Int64
+	started := make(chan struct{}, 2)
+	serve(t, h.q, jobqueue.ServerSettings{Stage: "prior"}, prior{embed: func(ctx context.Context, _ *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
+		n := runs.Add(1)
+		started <- struct{}{}
+		if n > 1 {
+			return answer(int(n)), nil
+		}
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}.register)
+	short := h.ask(as(within(t, 300*time.Millisecond), "ada", "one"))
+	receive(t, started)
+	long := h.ask(as(within(t, 10*time.Second), "ada", "one"))
+	if o := receive(t, short); status.Code(o.err) != codes.DeadlineExceeded {
+		t.Errorf("the first got %v", o.err)
+	}
+	if o := receive(t, long); o.err != nil || o.n != 2 {
+		t.Errorf("the joined call got %v", o)
+	}
+}
+
+func TestLateWorkIsNotBegun(t *testing.T) {
+	h := newHouse(t, quick())
+	if o := receive(t, h.ask(as(within(t, 50*time.Millisecond), "ada", "late"))); status.Code(o.err) != codes.DeadlineExceeded {
+		t.Fatalf("the caller got %v", o.err)
+	}
+	if n := h.pending(); n != 1 {
+		t.Fatalf("%d messages wait", n)
+	}
+	ran := make(chan string, 2)
+	serve(t, h.q, jobqueue.ServerSettings{Stage: "prior"}, prior{embed: func(ctx context.Context, _ *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
+		call, _ := jobqueue.CallFrom(ctx)
+		ran <- call.Owner
+		return answer(1), nil
+	}}.register)
+	if o := receive(t, h.ask(as(within(t, 10*time.Second), "ada", "in time"))); o.err != nil {
+		t.Fatal(o.err)
+	}
+	if owner := receive(t, ran); owner != "in time" || len(ran) != 0 {
+		t.Errorf("%s ran", owner)
+	}
+}
