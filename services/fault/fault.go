@@ -125,10 +125,17 @@ func From(err error) *Fault {
 	case errors.Is(err, context.Canceled):
 		return Wrap(err, Cancelled, faultv1.Reason_REASON_CANCELLED, "", "the call was cancelled")
 	}
-	if s, ok := status.FromError(err); ok {
-		return fromStatus(s, err)
+	// Not status.FromError: it puts what wraps the status into its message.
+	if s, ok := errors.AsType[statusError](err); ok {
+		return fromStatus(s.GRPCStatus(), err)
 	}
 	return Wrap(err, Internal, faultv1.Reason_REASON_UNSPECIFIED, "", internalMessage)
+}
+
+// statusError is an error that has a gRPC status.
+type statusError interface {
+	error
+	GRPCStatus() *status.Status
 }
 
 // Is reports whether err is a fault with this reason.
