@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/facestudio/facestudio/gateway/internal/api"
 	"github.com/facestudio/facestudio/gateway/internal/conductor"
+	"github.com/facestudio/facestudio/gateway/internal/erase"
 	"github.com/facestudio/facestudio/gateway/internal/flow"
 	"github.com/facestudio/facestudio/gateway/internal/record"
 	"github.com/facestudio/facestudio/services/blob"
@@ -43,6 +45,7 @@ type Service struct {
 	api       *api.Service
 	conductor *conductor.Conductor
 	records   *jobqueue.Records
+	eraser    *erase.Eraser
 	conns     []*grpc.ClientConn
 }
 
@@ -57,10 +60,12 @@ func New(_ context.Context, env Env, c Config) (*Service, error) {
 	manifest := &env.Bundle.Manifest
 	limits := imaging.Limits{}
 	records := record.New(env.Queue, time.Now)
+	s.eraser = erase.New(env.Blobs, records, env.Log)
 	s.api = api.New(records, env.Blobs, api.Settings{
 		Bundle:       env.Bundle.Digest(),
 		Manifest:     manifest,
 		CheckPicture: func(data []byte) error { return imaging.Check(data, limits) },
+		Ended:        s.eraser.Ended,
 		Now:          time.Now,
 		Random:       rand.Reader,
 	})
@@ -71,7 +76,7 @@ func New(_ context.Context, env Env, c Config) (*Service, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.conductor = conductor.New(runner, records, conductor.Settings{
-		Bundle: env.Bundle.Digest(), Now: time.Now, Log: env.Log,
+		Bundle: env.Bundle.Digest(), Now: time.Now, Ended: s.eraser.Ended, Log: env.Log,
 	})
 	return s, nil
 }
@@ -80,8 +85,15 @@ func New(_ context.Context, env Env, c Config) (*Service, error) {
 func (s *Service) Register(to grpc.ServiceRegistrar) { s.api.Register(to) }
 
 // Run works on generations until ctx ends, then finishes those in hand within
-// the grace or leaves them to other gateways.
+// the grace or leaves them to other gateways. Photos of generations that have
+// ended are removed on the way.
 func (s *Service) Run(ctx context.Context) error {
+	// The last ones to erase are those of the generations that end last.
+	erasing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var beside sync.WaitGroup
+	beside.Go(func() { s.eraser.Run(erasing) })
+	defer beside.Wait()
+	defer stop()
 	err := s.records.Work(ctx, jobqueue.WorkSettings{
 		Slots: s.config.Generations,
 		Lease: s.config.Lease,

@@ -70,6 +70,9 @@ func (s *Service) CreateGeneration(ctx context.Context, req *gatewayv1.CreateGen
 	if err != nil {
 		return nil, err
 	}
+	if err := s.store(ctx, call.Tenant, asked, uploads); err != nil {
+		return nil, err
+	}
 	return g, nil
 }
 

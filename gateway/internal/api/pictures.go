@@ -52,6 +52,10 @@ func (s *Service) takePictures(ctx context.Context, tenant string, g *gatewayv1.
 
 // store stores what takePictures took. Storing what is there already renews
 // it: a picture lives as long as the youngest generation that uses it needs.
+// Create does so before it writes the record, so that the pictures are there
+// when the work begins, and again after it, since an older generation with the
+// same photo may have ended, and its photos gone, just before the record was
+// there to keep them.
 func (s *Service) store(ctx context.Context, tenant string, g *gatewayv1.Generation, uploads [][]byte) error {
 	retention := blob.Day
 	if g.GetTimeout().AsDuration() > longTimeout {

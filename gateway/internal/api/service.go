@@ -44,6 +44,9 @@ type Settings struct {
 	// CheckPicture refuses encoded bytes that cannot be a picture, or are too
 	// large a one, without decoding them. Its faults have no field.
 	CheckPicture func(data []byte) error
+	// Ended, if not nil, is told of every generation that a caller cancelled
+	// before anybody worked on it.
+	Ended func(tenant string, g *gatewayv1.Generation)
 	// Now is the clock.
 	Now func() time.Time
 	// Random is the source of ids and seeds.

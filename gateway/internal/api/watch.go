@@ -75,8 +75,14 @@ func (s *Service) CancelGeneration(ctx context.Context, req *gatewayv1.CancelGen
 		return nil, err
 	}
 	g, err := s.records.Cancel(ctx, key)
-	if err != nil || record.Ended(g.GetState()) {
-		return g, err
+	if err != nil {
+		return nil, err
+	}
+	if record.Ended(g.GetState()) {
+		if s.set.Ended != nil {
+			s.set.Ended(key.Tenant, g)
+		}
+		return g, nil
 	}
 	waiting, stop := context.WithTimeout(ctx, cancelWait)
 	defer stop()

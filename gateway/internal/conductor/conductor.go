@@ -43,6 +43,8 @@ type Settings struct {
 	Bundle string
 	// Now is the clock.
 	Now func() time.Time
+	// Ended, if not nil, is told of every generation whose end was recorded.
+	Ended func(tenant string, g *gatewayv1.Generation)
 	// Log gets how generations end.
 	Log *slog.Logger
 }
@@ -86,6 +88,9 @@ func (c *Conductor) Conduct(ctx context.Context, claim Claim) error {
 	}
 	if err := t.finish(ctx); err != nil {
 		return err
+	}
+	if c.set.Ended != nil {
+		c.set.Ended(claim.Key().Tenant, g)
 	}
 	c.logEnd(ctx, g, end)
 	return nil

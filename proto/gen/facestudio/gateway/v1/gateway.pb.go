@@ -491,7 +491,8 @@ type ResultPicture struct {
 	Width int32 `protobuf:"varint,3,opt,name=width,proto3" json:"width,omitempty"`
 	// Height, pixels.
 	Height int32 `protobuf:"varint,4,opt,name=height,proto3" json:"height,omitempty"`
-	// The faces found in it, the largest first.
+	// The faces found in it, at most one for each subject, the largest first;
+	// empty when there is none.
 	Faces         []*ResultFace `protobuf:"bytes,5,rep,name=faces,proto3" json:"faces,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

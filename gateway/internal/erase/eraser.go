@@ -1,0 +1,199 @@
+// Package erase removes face photos that no generation needs any more, soon
+// after the generation that brought them has ended, and sweeps blobs whose
+// retention is over. What it misses, because a gateway died with it in mind,
+// the sweep takes later.
+package erase
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/facestudio/facestudio/gateway/internal/record"
+	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
+	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
+	"github.com/facestudio/facestudio/services/blob"
+)
+
+// retention is that of the photos to erase. The few that were uploaded for
+// longer, for a generation with a long timeout, may be results of another
+// generation as well: those wait for the sweep.
+const retention = blob.Day
+
+const (
+	every      = time.Minute
+	sweepEvery = time.Hour
+	// lastTime bounds the pass that a stop waits for.
+	lastTime = 2 * time.Second
+)
+
+// Blobs is where pictures are kept; *blob.Store is one.
+type Blobs interface {
+	// Stored returns when a blob was last stored with a retention.
+	Stored(ctx context.Context, tenant, retention string, b *mediav1.Blob) (time.Time, bool, error)
+	// Delete removes a blob with a retention.
+	Delete(ctx context.Context, tenant, retention string, b *mediav1.Blob) error
+	// Sweep removes what has expired.
+	Sweep(ctx context.Context, now time.Time) (removed int, err error)
+}
+
+// Generations tells which pictures are needed; *record.Store is one.
+type Generations interface {
+	List(ctx context.Context, tenant string) ([]*gatewayv1.Generation, error)
+}
+
+// photos are blobs by their digest.
+type photos map[string]*mediav1.Blob
+
+// Eraser removes photos. It may be used by many goroutines.
+type Eraser struct {
+	blobs       Blobs
+	generations Generations
+	log         *slog.Logger
+
+	mu sync.Mutex
+	// due has the photos of generations that have ended, by tenant.
+	due map[string]photos
+}
+
+// New returns an eraser; Run runs it.
+func New(blobs Blobs, generations Generations, log *slog.Logger) *Eraser {
+	return &Eraser{blobs: blobs, generations: generations, log: log, due: make(map[string]photos)}
+}
+
+// Ended says that a generation has ended: its face photos may go.
+func (e *Eraser) Ended(tenant string, g *gatewayv1.Generation) {
+	e.add(tenant, facesOf(g))
+}
+
+func (e *Eraser) add(tenant string, more photos) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.due[tenant] == nil {
+		e.due[tenant] = make(photos)
+	}
+	maps.Copy(e.due[tenant], more)
+}
+
+func (e *Eraser) take() map[string]photos {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	due := e.due
+	e.due = make(map[string]photos)
+	return due
+}
+
+// Run erases now and then until ctx ends, and then once more.
+func (e *Eraser) Run(ctx context.Context) {
+	e.sweep(ctx)
+	erase, sweep := time.NewTicker(every), time.NewTicker(sweepEvery)
+	defer erase.Stop()
+	defer sweep.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastTime)
+			defer cancel()
+			e.erase(last)
+			return
+		case <-erase.C:
+			e.erase(ctx)
+		case <-sweep.C:
+			e.sweep(ctx)
+		}
+	}
+}
+
+func (e *Eraser) sweep(ctx context.Context) {
+	removed, err := e.blobs.Sweep(ctx, time.Now())
+	if err != nil && ctx.Err() == nil {
+		e.log.WarnContext(ctx, "sweep of pictures failed", slog.Any("error", err))
+	}
+	if removed > 0 {
+		e.log.InfoContext(ctx, "expired pictures are removed", slog.Int("count", removed))
+	}
+}
+
+// erase removes all photos that are due; those of a tenant where that fails
+// stay due.
+func (e *Eraser) erase(ctx context.Context) {
+	for tenant, due := range e.take() {
+		if err := e.eraseOf(ctx, tenant, due); err != nil {
+			e.log.WarnContext(ctx, "photos are not removed yet", slog.Any("error", err))
+			e.add(tenant, due)
+		}
+	}
+}
+
+// eraseOf removes a tenant's photos that no generation under way uses. A
+// generation that is created meanwhile stores its photos before its record and
+// again after it: a photo that was stored anew between the first look at it
+// and its end is left alone.
+func (e *Eraser) eraseOf(ctx context.Context, tenant string, due photos) error {
+	first := make(map[string]time.Time)
+	for digest, b := range due {
+		at, there, err := e.blobs.Stored(ctx, tenant, retention, b)
+		if err != nil {
+			return err
+		}
+		if there {
+			first[digest] = at
+		}
+	}
+	used, err := e.used(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	for digest, at := range first {
+		if used[digest] != nil {
+			// The end of the generation that uses it makes it due again.
+			continue
+		}
+		again, there, err := e.blobs.Stored(ctx, tenant, retention, due[digest])
+		if err != nil {
+			return err
+		}
+		if !there || !again.Equal(at) {
+			continue
+		}
+		if err := e.blobs.Delete(ctx, tenant, retention, due[digest]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// used are the pictures of a tenant's generations that have not ended.
+func (e *Eraser) used(ctx context.Context, tenant string) (photos, error) {
+	list, err := e.generations.List(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	used := make(photos)
+	for _, g := range list {
+		if !record.Ended(g.GetState()) {
+			maps.Copy(used, picturesOf(g))
+		}
+	}
+	return used, nil
+}
+
+func facesOf(g *gatewayv1.Generation) photos {
+	all := make(photos)
+	for _, subject := range g.GetSubjects() {
+		for _, photo := range subject.GetPhotos() {
+			all[photo.GetBlob().GetSha256()] = photo.GetBlob()
+		}
+	}
+	return all
+}
+
+func picturesOf(g *gatewayv1.Generation) photos {
+	all := facesOf(g)
+	if style := g.GetStyle().GetBlob(); style != nil {
+		all[style.GetSha256()] = style
+	}
+	return all
+}

@@ -1,0 +1,142 @@
+package erase_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/facestudio/facestudio/gateway/internal/erase"
+	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
+	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
+	"github.com/facestudio/facestudio/services/blob"
+)
+
+const tenant = "acme"
+
+// house is a real store, and the generations that there are.
+type house struct {
+	*blob.Store
+	list []*gatewayv1.Generation
+	// onList is called while an eraser looks at the generations.
+	onList func()
+}
+
+func (h *house) List(context.Context, string) ([]*gatewayv1.Generation, error) {
+	if h.onList != nil {
+		h.onList()
+	}
+	return h.list, nil
+}
+
+func (h *house) photo(t *testing.T, retention, text string) *mediav1.Picture {
+	t.Helper()
+	b, err := h.Put(t.Context(), tenant, retention, []byte(text), "image/png")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &mediav1.Picture{Source: &mediav1.Picture_Blob{Blob: b}}
+}
+
+func generation(state gatewayv1.State, style *mediav1.Picture, photos ...*mediav1.Picture) *gatewayv1.Generation {
+	return &gatewayv1.Generation{State: state, Style: style, Subjects: []*gatewayv1.Subject{{Photos: photos}}}
+}
+
+func TestPhotosOfEndedGenerationsGo(t *testing.T) {
+	const (
+		ended   = gatewayv1.State_STATE_SUCCEEDED
+		running = gatewayv1.State_STATE_RUNNING
+	)
+	tests := map[string]struct {
+		others func(h *house, photo *mediav1.Picture) []*gatewayv1.Generation
+		onList func(t *testing.T, h *house)
+		there  bool
+	}{
+		"nobody else": {
+			others: func(*house, *mediav1.Picture) []*gatewayv1.Generation { return nil },
+		},
+		"others that have ended": {
+			others: func(_ *house, p *mediav1.Picture) []*gatewayv1.Generation {
+				return []*gatewayv1.Generation{generation(ended, p, p)}
+			},
+		},
+		"one that runs with the same photo": {
+			others: func(_ *house, p *mediav1.Picture) []*gatewayv1.Generation {
+				return []*gatewayv1.Generation{generation(running, nil, p)}
+			},
+			there: true,
+		},
+		"one that waits with it as its style": {
+			others: func(_ *house, p *mediav1.Picture) []*gatewayv1.Generation {
+				return []*gatewayv1.Generation{generation(gatewayv1.State_STATE_QUEUED, p)}
+			},
+			there: true,
+		},
+		"one that is created just now": {
+			others: func(*house, *mediav1.Picture) []*gatewayv1.Generation { return nil },
+			onList: func(t *testing.T, h *house) {
+				t.Helper()
+				time.Sleep(time.Millisecond)
+				h.photo(t, blob.Day, "photo")
+			},
+			there: true,
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store, err := blob.Open(t.Context(), "mem://")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = store.Close() }()
+				h := &house{Store: store}
+				photo, style := h.photo(t, blob.Day, "photo"), h.photo(t, blob.Day, "style")
+				g := generation(ended, style, photo)
+				h.list = append(test.others(h, photo), g)
+				if test.onList != nil {
+					h.onList = func() { test.onList(t, h) }
+				}
+				e := erase.New(h, h, slog.New(slog.DiscardHandler))
+				ctx, stop := context.WithCancel(t.Context())
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					e.Run(ctx)
+				}()
+				e.Ended(tenant, g)
+				time.Sleep(time.Minute + time.Second)
+				if _, there, err := h.Stored(t.Context(), tenant, blob.Day, photo.GetBlob()); there != test.there || err != nil {
+					t.Errorf("the photo is there: %v, %v", there, err)
+				}
+				if _, there, _ := h.Stored(t.Context(), tenant, blob.Day, style.GetBlob()); !there {
+					t.Error("the style picture is gone")
+				}
+				stop()
+				<-done
+			})
+		})
+	}
+}
+
+func TestStopErasesOnceMore(t *testing.T) {
+	store, err := blob.Open(t.Context(), "mem://")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	h := &house{Store: store}
+	photo, result := h.photo(t, blob.Day, "photo"), h.photo(t, blob.Week, "result")
+	e := erase.New(h, h, slog.New(slog.DiscardHandler))
+	e.Ended(tenant, generation(gatewayv1.State_STATE_FAILED, nil, photo, result))
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	e.Run(ctx)
+	if _, err := h.Get(t.Context(), tenant, photo.GetBlob()); err == nil {
+		t.Error("the photo is there")
+	}
+	if _, err := h.Get(t.Context(), tenant, result.GetBlob()); err != nil {
+		t.Errorf("a result that served as photo is gone: %v", err)
+	}
+}
