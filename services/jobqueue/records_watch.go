@@ -51,25 +51,27 @@ func (r *Records) Watch(ctx context.Context, key RecordKey) (<-chan *Entry, erro
 	if err := key.validate(); err != nil {
 		return nil, err
 	}
-	watcher, err := r.kv.Watch(ctx, key.stored())
+	watching, stop := context.WithCancel(ctx)
+	updates, err := r.rewatch(watching, key.stored())
 	if err != nil {
-		return nil, storeError(ctx, err)
+		stop()
+		return nil, err
 	}
 	var first jetstream.KeyValueEntry
 	select {
 	case <-ctx.Done():
-		_ = watcher.Stop()
+		stop()
 		return nil, fault.From(ctx.Err())
-	case first = <-watcher.Updates():
+	case first = <-updates:
 	}
 	if first == nil || first.Operation() != jetstream.KeyValuePut {
-		_ = watcher.Stop()
+		stop()
 		return nil, fmt.Errorf("watch record %s: %w", key.ID, ErrNotFound)
 	}
 	out := make(chan *Entry)
 	go func() {
 		defer close(out)
-		defer func() { _ = watcher.Stop() }()
+		defer stop()
 		var last *Entry
 		for stored := first; ; {
 			if stored != nil {
@@ -90,7 +92,7 @@ func (r *Records) Watch(ctx context.Context, key RecordKey) (<-chan *Entry, erro
 			}
 			var open bool
 			select {
-			case stored, open = <-watcher.Updates():
+			case stored, open = <-updates:
 				if !open {
 					return
 				}

@@ -56,18 +56,17 @@ func (r *Records) Work(ctx context.Context, s WorkSettings, do func(context.Cont
 		atLeast("Grace", s.Grace, time.Millisecond), atLeast("Backoff", s.Backoff, time.Millisecond)); err != nil {
 		return err
 	}
-	watcher, err := r.kv.WatchAll(ctx)
+	updates, err := r.rewatch(ctx, ">")
 	if err != nil {
-		return storeError(ctx, err)
+		return err
 	}
-	defer func() { _ = watcher.Stop() }()
 	jobs, stopJobs := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stopJobs(nil)
 	w := &recordWorker{
 		r: r, s: s, do: do, jobs: jobs, ledger: newLedger(),
 		held: map[RecordKey]*Claim{}, ended: make(chan *Claim),
 	}
-	return w.loop(ctx, watcher, stopJobs)
+	return w.loop(ctx, updates, stopJobs)
 }
 
 // recordWorker is one run of Work. All but do and heartbeats happens in its
@@ -83,11 +82,11 @@ type recordWorker struct {
 	wg     sync.WaitGroup
 }
 
-func (w *recordWorker) loop(ctx context.Context, watcher jetstream.KeyWatcher, stopJobs context.CancelCauseFunc) error {
+func (w *recordWorker) loop(ctx context.Context, updates <-chan jetstream.KeyValueEntry, stopJobs context.CancelCauseFunc) error {
 	defer w.wg.Wait()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	done, updates := ctx.Done(), watcher.Updates()
+	done := ctx.Done()
 	var grace <-chan time.Time
 	var failed error
 	for {
