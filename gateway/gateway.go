@@ -107,7 +107,7 @@ func (s *Service) Run(ctx context.Context) error {
 
 // Close ends the connections to the stages. Call it after Run.
 func (s *Service) Close() error {
-	var errs []error
+	errs := make([]error, 0, len(s.conns))
 	for _, conn := range s.conns {
 		errs = append(errs, conn.Close())
 	}

@@ -71,8 +71,8 @@ func (m *mesh) open() (*jobqueue.Queue, *nats.Conn) {
 	return q, nc
 }
 
-// run runs something until the test ends or stop is called.
-func (m *mesh) run(do func(context.Context) error) (stop func()) {
+// run runs something until the test ends.
+func (m *mesh) run(do func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -81,12 +81,10 @@ func (m *mesh) run(do func(context.Context) error) (stop func()) {
 			m.t.Error(err)
 		}
 	}()
-	stop = func() {
+	m.t.Cleanup(func() {
 		cancel()
 		<-done
-	}
-	m.t.Cleanup(stop)
-	return stop
+	})
 }
 
 // queued offers a stage over the queue.

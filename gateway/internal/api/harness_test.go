@@ -86,7 +86,7 @@ func request(t *testing.T) *gatewayv1.Generation {
 	}
 }
 
-func (h *harness) create(t *testing.T, ctx context.Context, req *gatewayv1.CreateGenerationRequest) *gatewayv1.Generation {
+func (h *harness) create(ctx context.Context, t *testing.T, req *gatewayv1.CreateGenerationRequest) *gatewayv1.Generation {
 	t.Helper()
 	g, err := h.service.CreateGeneration(ctx, req)
 	if err != nil {

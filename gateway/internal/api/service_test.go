@@ -25,7 +25,7 @@ func TestCreateFillsInWhatWasLeftOut(t *testing.T) {
 	asked := request(t)
 	asked.State, asked.Bundle, asked.Name = gatewayv1.State_STATE_SUCCEEDED, "mine", "generations/mine"
 	before := proto.CloneOf(asked)
-	g := h.create(t, t.Context(), &gatewayv1.CreateGenerationRequest{Generation: asked})
+	g := h.create(t.Context(), t, &gatewayv1.CreateGenerationRequest{Generation: asked})
 	if !proto.Equal(asked, before) {
 		t.Error("the request was changed")
 	}
@@ -49,7 +49,7 @@ func TestCreateFillsInWhatWasLeftOut(t *testing.T) {
 	if err != nil || !proto.Equal(got, g) {
 		t.Errorf("stored %v, %v", got, err)
 	}
-	other := h.create(t, t.Context(), &gatewayv1.CreateGenerationRequest{Generation: request(t)})
+	other := h.create(t.Context(), t, &gatewayv1.CreateGenerationRequest{Generation: request(t)})
 	if other.GetName() == g.GetName() || other.GetSeed() == g.GetSeed() {
 		t.Errorf("two have name %s or seed %d", g.GetName(), g.GetSeed())
 	}
@@ -69,7 +69,7 @@ func TestAlphaFollowsFromWhatIsGiven(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			asked := request(t)
 			test.change(asked)
-			g := h.create(t, t.Context(), &gatewayv1.CreateGenerationRequest{Generation: asked})
+			g := h.create(t.Context(), t, &gatewayv1.CreateGenerationRequest{Generation: asked})
 			if g.Alpha == nil || g.GetAlpha() != test.want {
 				t.Errorf("alpha is %v, want %v", g.GetAlpha(), test.want)
 			}
@@ -83,13 +83,13 @@ func TestRepeatedRequestsGetTheFirstGeneration(t *testing.T) {
 	ask := func() *gatewayv1.CreateGenerationRequest {
 		return &gatewayv1.CreateGenerationRequest{Generation: request(t), RequestId: id}
 	}
-	first := h.create(t, t.Context(), ask())
-	if again := h.create(t, t.Context(), ask()); !proto.Equal(first, again) {
+	first := h.create(t.Context(), t, ask())
+	if again := h.create(t.Context(), t, ask()); !proto.Equal(first, again) {
 		t.Errorf("got %v, want %v", again, first)
 	}
 	told := ask()
 	told.Generation.Seed, told.Generation.Steps = new(first.GetSeed()), new(int32(25))
-	if again := h.create(t, t.Context(), told); again.GetName() != first.GetName() {
+	if again := h.create(t.Context(), t, told); again.GetName() != first.GetName() {
 		t.Error("the defaults, said aloud, are taken for another request")
 	}
 	other := ask()
@@ -103,7 +103,7 @@ func TestRepeatedRequestsGetTheFirstGeneration(t *testing.T) {
 		t.Errorf("another photo got %v", err)
 	}
 	elsewhere := jobqueue.WithCall(t.Context(), jobqueue.Call{Tenant: "other"})
-	if g := h.create(t, elsewhere, ask()); g.GetName() == first.GetName() {
+	if g := h.create(elsewhere, t, ask()); g.GetName() == first.GetName() {
 		t.Error("tenants share a request id")
 	}
 }
@@ -138,7 +138,7 @@ func TestRepeatedRequestsAtOnceMakeOneGeneration(t *testing.T) {
 
 func TestTenantsDoNotSeeEachOther(t *testing.T) {
 	h := open(t)
-	g := h.create(t, t.Context(), &gatewayv1.CreateGenerationRequest{Generation: request(t)})
+	g := h.create(t.Context(), t, &gatewayv1.CreateGenerationRequest{Generation: request(t)})
 	other := jobqueue.WithCall(t.Context(), jobqueue.Call{Tenant: "other"})
 	_, get := h.service.GetGeneration(other, &gatewayv1.GetGenerationRequest{Name: g.GetName()})
 	_, cancel := h.service.CancelGeneration(other, &gatewayv1.CancelGenerationRequest{Name: g.GetName()})
@@ -170,7 +170,7 @@ func TestListPages(t *testing.T) {
 	h := open(t)
 	var want []string
 	for range 5 {
-		g := h.create(t, t.Context(), &gatewayv1.CreateGenerationRequest{Generation: request(t)})
+		g := h.create(t.Context(), t, &gatewayv1.CreateGenerationRequest{Generation: request(t)})
 		want = append([]string{g.GetName()}, want...)
 	}
 	var got []string
@@ -219,7 +219,7 @@ func TestNamesAreChecked(t *testing.T) {
 
 func TestPicturesAreRead(t *testing.T) {
 	h := open(t)
-	g := h.create(t, t.Context(), &gatewayv1.CreateGenerationRequest{Generation: request(t)})
+	g := h.create(t.Context(), t, &gatewayv1.CreateGenerationRequest{Generation: request(t)})
 	name := g.GetName() + "/pictures/0"
 	if _, err := h.service.GetPicture(t.Context(), &gatewayv1.GetPictureRequest{Name: name}); fault.From(err).Kind != fault.NotFound {
 		t.Errorf("a picture that is not made yet got %v", err)
@@ -260,7 +260,7 @@ func (w *watcher) Send(r *gatewayv1.WatchGenerationResponse) error {
 
 func TestWatchTellsAllAndEnds(t *testing.T) {
 	h := open(t)
-	g := h.create(t, t.Context(), &gatewayv1.CreateGenerationRequest{Generation: request(t)})
+	g := h.create(t.Context(), t, &gatewayv1.CreateGenerationRequest{Generation: request(t)})
 	key := jobqueue.RecordKey{Tenant: "default", ID: strings.TrimPrefix(g.GetName(), "generations/")}
 	watched := make(chan struct{})
 	told := make(chan struct{})
@@ -298,7 +298,7 @@ func TestWatchTellsAllAndEnds(t *testing.T) {
 
 func TestGoneWatcherHarmsNobody(t *testing.T) {
 	h := open(t)
-	g := h.create(t, t.Context(), &gatewayv1.CreateGenerationRequest{Generation: request(t)})
+	g := h.create(t.Context(), t, &gatewayv1.CreateGenerationRequest{Generation: request(t)})
 	ctx, leave := context.WithCancelCause(t.Context())
 	left := errors.New("the watcher left")
 	err := h.service.WatchGeneration(&gatewayv1.WatchGenerationRequest{Name: g.GetName()}, &watcher{ctx: ctx, onSend: func(*gatewayv1.WatchGenerationResponse) error {
@@ -318,7 +318,7 @@ func TestGoneWatcherHarmsNobody(t *testing.T) {
 
 func TestCancelWaitsForTheEnd(t *testing.T) {
 	h := open(t)
-	g := h.create(t, t.Context(), &gatewayv1.CreateGenerationRequest{Generation: request(t)})
+	g := h.create(t.Context(), t, &gatewayv1.CreateGenerationRequest{Generation: request(t)})
 	working := make(chan struct{})
 	h.work(t, func(ctx context.Context, c *jobqueue.Claim) error {
 		close(working)

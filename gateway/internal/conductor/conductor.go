@@ -74,15 +74,15 @@ func (c *Conductor) Conduct(ctx context.Context, claim Claim) error {
 	if result.Verdicts != nil {
 		g.PhotoVerdicts = result.Verdicts
 	}
-	verdict, end := Decide(context.Cause(ctx), runErr, claim.Attempt())
+	decision := Decide(context.Cause(ctx), runErr, claim.Attempt())
 	now := c.set.Now()
-	switch verdict {
+	switch decision.Verdict {
 	case Release:
 		return fmt.Errorf("generation is handed back: %w", runErr)
 	case Succeed:
 		record.Succeeded(g, result.Pictures, now)
 	case Fail:
-		record.Failed(g, end, now)
+		record.Failed(g, decision.Fault, now)
 	case Cancel:
 		record.Cancelled(g, now)
 	}
@@ -92,7 +92,7 @@ func (c *Conductor) Conduct(ctx context.Context, claim Claim) error {
 	if c.set.Ended != nil {
 		c.set.Ended(claim.Key().Tenant, g)
 	}
-	c.logEnd(ctx, g, end)
+	c.logEnd(ctx, g, decision.Fault)
 	return nil
 }
 

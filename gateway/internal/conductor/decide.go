@@ -27,31 +27,40 @@ const (
 // kind that passes. The stages have tried again by themselves before that.
 const maxAttempts = 5
 
+// Decision is what follows from a turn's end.
+type Decision struct {
+	// Verdict is what becomes of the generation.
+	Verdict Verdict
+	// Fault is recorded with Fail; nil with every other verdict.
+	Fault error
+}
+
 // Decide says what follows from a turn's end: cause is why its context ended,
-// nil if it has not; err is the flow's. With Fail comes the fault to record.
-func Decide(cause, err error, attempt uint64) (Verdict, error) {
+// nil if it has not; err is the flow's; attempt is how many turns there have
+// been.
+func Decide(cause, err error, attempt uint64) Decision {
 	switch {
 	case err == nil:
-		return Succeed, nil
+		return Decision{Verdict: Succeed}
 	case errors.Is(cause, jobqueue.ErrCancelRequested):
-		return Cancel, nil
+		return Decision{Verdict: Cancel}
 	case errors.Is(cause, context.DeadlineExceeded):
-		return Fail, deadlinePassed()
+		return Decision{Fail, deadlinePassed()}
 	case cause != nil:
 		// The lease is lost or the process stops: it is somebody else's turn.
-		return Release, nil
+		return Decision{Verdict: Release}
 	}
 	f := fault.From(err)
 	switch {
 	case f.Kind == fault.Deadline:
-		return Fail, deadlinePassed()
+		return Decision{Fail, deadlinePassed()}
 	case f.Kind == fault.Cancelled:
 		// Not ours: a stage stopped with the call in hand.
-		return Release, nil
+		return Decision{Verdict: Release}
 	case f.Retryable && attempt < maxAttempts:
-		return Release, nil
+		return Decision{Verdict: Release}
 	default:
-		return Fail, err
+		return Decision{Fail, err}
 	}
 }
 

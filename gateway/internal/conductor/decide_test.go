@@ -39,15 +39,15 @@ func TestDecide(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, err := conductor.Decide(test.cause, test.err, test.attempt)
-			if got != test.want {
-				t.Errorf("verdict is %d, want %d", got, test.want)
+			got := conductor.Decide(test.cause, test.err, test.attempt)
+			if got.Verdict != test.want {
+				t.Errorf("verdict is %d, want %d", got.Verdict, test.want)
 			}
-			if (err != nil) != (test.want == conductor.Fail) {
-				t.Errorf("fault is %v", err)
+			if (got.Fault != nil) != (test.want == conductor.Fail) {
+				t.Errorf("fault is %v", got.Fault)
 			}
-			if err != nil && fault.From(err).Reason != test.reason {
-				t.Errorf("reason is %v, want %v", fault.From(err).Reason, test.reason)
+			if got.Fault != nil && fault.From(got.Fault).Reason != test.reason {
+				t.Errorf("reason is %v, want %v", fault.From(got.Fault).Reason, test.reason)
 			}
 		})
 	}

@@ -286,7 +286,7 @@ func TestStyleIsFramedByItsLargestFace(t *testing.T) {
 
 func TestRepeatedRunMakesTheSameCalls(t *testing.T) {
 	f := open(t)
-	f.stages.denoise = func(context.Context, *denoiserv1.DenoiseRequest) (events, error) {
+	f.denoise = func(context.Context, *denoiserv1.DenoiseRequest) (events, error) {
 		return nil, errors.New("the gateway dies here")
 	}
 	g := request()
@@ -296,7 +296,7 @@ func TestRepeatedRunMakesTheSameCalls(t *testing.T) {
 		t.Fatal("the first run did not fail")
 	}
 	first := f.sorted()
-	f.calls, f.stages.denoise = nil, nil
+	f.calls, f.denoise = nil, nil
 	if _, err := f.run(t.Context(), g); err != nil {
 		t.Fatal(err)
 	}

@@ -57,7 +57,7 @@ func (s *stages) note(ctx context.Context, method string, req proto.Message) {
 func (s *stages) methods() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var names []string
+	names := make([]string, 0, len(s.calls))
 	for _, c := range s.calls {
 		names = append(names, c.method)
 	}

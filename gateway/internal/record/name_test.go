@@ -11,9 +11,10 @@ import (
 )
 
 func TestIDsSortByTime(t *testing.T) {
-	var drawn []string
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	for _, after := range []time.Duration{0, time.Millisecond, time.Second, time.Hour, 10 * 365 * 24 * time.Hour} {
+	times := []time.Duration{0, time.Millisecond, time.Second, time.Hour, 10 * 365 * 24 * time.Hour}
+	drawn := make([]string, 0, len(times))
+	for _, after := range times {
 		id, err := record.NewID(start.Add(after), rand.Reader)
 		if err != nil {
 			t.Fatal(err)

@@ -53,27 +53,20 @@ func create(t *testing.T, s *record.Store) {
 	}
 }
 
-// work runs do for every claim until the test ends or stop is called.
-func work(t *testing.T, q *jobqueue.Queue, do func(context.Context, *jobqueue.Claim) error) (stop func()) {
+// work runs do for every claim until the test ends.
+func work(t *testing.T, q *jobqueue.Queue, do func(context.Context, *jobqueue.Claim) error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
 		done <- q.Records().Work(ctx, jobqueue.WorkSettings{Grace: time.Millisecond, Backoff: time.Millisecond}, do)
 	}()
-	stopped := false
-	stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
+	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-	}
-	t.Cleanup(stop)
-	return stop
+	})
 }
 
 // states reads changes until a state comes, and returns all that came.
