@@ -3,7 +3,6 @@ package jobqueue
 import (
 	"context"
 	"errors"
-	"strings"
 	"testing"
 	"time"
 
@@ -12,8 +11,8 @@ import (
 )
 
 // take claims a record without a loop that watches it, so that the claim learns
-// of others' writes only by its own.
-func take(t *testing.T, r *Records, key RecordKey, holder string) (*Claim, context.Context) {
+// of others' writes only by its own. ended tells why the claim's context ended.
+func take(t *testing.T, r *Records, key RecordKey, holder string) (claim *Claim, ended func() error) {
 	t.Helper()
 	w := &recordWorker{r: r, s: WorkSettings{Holder: holder, Lease: time.Hour}, ledger: newLedger()}
 	entry, err := r.Get(t.Context(), key)
@@ -21,96 +20,106 @@ func take(t *testing.T, r *Records, key RecordKey, holder string) (*Claim, conte
 		t.Fatal(err)
 	}
 	w.ledger.observe(key, entry.Record, entry.Revision, time.Now())
-	claim, err := w.take(t.Context(), key)
+	claim, err = w.take(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, end := context.WithCancelCause(t.Context())
 	t.Cleanup(func() { end(nil) })
 	claim.end = end
-	return claim, ctx
+	return claim, func() error { return context.Cause(ctx) }
 }
 
-func TestClaimsLearnFromTheirOwnWrites(t *testing.T) {
+// open is a real server with a record in it.
+func open(t *testing.T, key RecordKey) *Records {
+	t.Helper()
 	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer server.Close()
+	t.Cleanup(server.Close)
 	nc, err := server.Connect()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer nc.Close()
+	t.Cleanup(nc.Close)
 	q, err := Open(t.Context(), nc, Settings{MaxBytes: 64 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer q.Close()
-	r := q.Records()
-	for name, test := range map[string]func(*testing.T, RecordKey, *Claim, context.Context){
-		"a cancel comes before the finish": func(t *testing.T, key RecordKey, c *Claim, ctx context.Context) {
-			if _, err := r.Cancel(t.Context(), key); err != nil {
-				t.Fatal(err)
-			}
-			if err := c.Finish(t.Context(), []byte("made")); !errors.Is(err, ErrCancelRequested) || !errors.Is(context.Cause(ctx), ErrCancelRequested) {
-				t.Errorf("got %v, and the context ended with %v", err, context.Cause(ctx))
-			}
-			if err := c.Finish(t.Context(), []byte("cancelled")); err != nil {
-				t.Fatal(err)
-			}
-			if e, err := r.Get(t.Context(), key); err != nil || string(e.Record.GetValue()) != "cancelled" || !e.Record.GetTerminal() {
-				t.Errorf("got %v, %v", e, err)
-			}
-			if err := c.Update(t.Context(), nil); !errors.Is(err, errFinished) {
-				t.Errorf("a write after the end got %v", err)
-			}
-		},
-		"a cancel comes before an update": func(t *testing.T, key RecordKey, c *Claim, ctx context.Context) {
-			if _, err := r.Cancel(t.Context(), key); err != nil {
-				t.Fatal(err)
-			}
-			if err := c.Update(t.Context(), []byte("half")); err != nil || !errors.Is(context.Cause(ctx), ErrCancelRequested) {
-				t.Errorf("got %v, and the context ended with %v", err, context.Cause(ctx))
-			}
-			if e, err := r.Get(t.Context(), key); err != nil || string(e.Record.GetValue()) != "half" || !e.Record.GetCancelRequested() {
-				t.Errorf("got %v, %v", e, err)
-			}
-		},
-		"somebody else takes over": func(t *testing.T, key RecordKey, c *Claim, ctx context.Context) {
-			other, _ := take(t, r, key, "other")
-			if other.Attempt() != c.Attempt()+1 {
-				t.Errorf("attempt %d follows %d", other.Attempt(), c.Attempt())
-			}
-			if err := c.Update(t.Context(), []byte("stolen")); !errors.Is(err, ErrLeaseLost) || !errors.Is(context.Cause(ctx), ErrLeaseLost) {
-				t.Errorf("got %v, and the context ended with %v", err, context.Cause(ctx))
-			}
-			if err := other.Finish(t.Context(), []byte("by other")); err != nil {
-				t.Fatal(err)
-			}
-			if err := c.Finish(t.Context(), []byte("late")); !errors.Is(err, ErrLeaseLost) {
-				t.Errorf("got %v", err)
-			}
-			if e, err := r.Get(t.Context(), key); err != nil || string(e.Record.GetValue()) != "by other" {
-				t.Errorf("got %v, %v", e, err)
-			}
-		},
-		"released is free": func(t *testing.T, key RecordKey, c *Claim, _ context.Context) {
-			if err := c.release(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			if e, err := r.Get(t.Context(), key); err != nil || e.Record.GetLease().GetHolder() != "" || e.Record.GetLease().GetAttempt() != 1 {
-				t.Errorf("got %v, %v", e, err)
-			}
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			key := RecordKey{"ada", strings.ReplaceAll(name, " ", "-")}
-			if _, err := r.Create(t.Context(), key, &jobqueuev1.Record{Value: []byte("new")}); err != nil {
-				t.Fatal(err)
-			}
-			c, ctx := take(t, r, key, "first")
-			test(t, key, c, ctx)
-		})
+	t.Cleanup(q.Close)
+	if _, err := q.Records().Create(t.Context(), key, &jobqueuev1.Record{Value: []byte("new")}); err != nil {
+		t.Fatal(err)
+	}
+	return q.Records()
+}
+
+func TestFinishIsToldOfACancelThatCameBefore(t *testing.T) {
+	key := RecordKey{"ada", "one"}
+	r := open(t, key)
+	c, ended := take(t, r, key, "first")
+	if _, err := r.Cancel(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Finish(t.Context(), []byte("made")); !errors.Is(err, ErrCancelRequested) || !errors.Is(ended(), ErrCancelRequested) {
+		t.Errorf("got %v, and the context ended with %v", err, ended())
+	}
+	if err := c.Finish(t.Context(), []byte("cancelled")); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := r.Get(t.Context(), key); err != nil || string(e.Record.GetValue()) != "cancelled" || !e.Record.GetTerminal() {
+		t.Errorf("got %v, %v", e, err)
+	}
+	if err := c.Update(t.Context(), nil); !errors.Is(err, errFinished) {
+		t.Errorf("a write after the end got %v", err)
+	}
+}
+
+func TestUpdateKeepsACancelThatCameBefore(t *testing.T) {
+	key := RecordKey{"ada", "one"}
+	r := open(t, key)
+	c, ended := take(t, r, key, "first")
+	if _, err := r.Cancel(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Update(t.Context(), []byte("half")); err != nil || !errors.Is(ended(), ErrCancelRequested) {
+		t.Errorf("got %v, and the context ended with %v", err, ended())
+	}
+	if e, err := r.Get(t.Context(), key); err != nil || string(e.Record.GetValue()) != "half" || !e.Record.GetCancelRequested() {
+		t.Errorf("got %v, %v", e, err)
+	}
+}
+
+func TestALostLeaseWritesNothing(t *testing.T) {
+	key := RecordKey{"ada", "one"}
+	r := open(t, key)
+	c, ended := take(t, r, key, "first")
+	other, _ := take(t, r, key, "other")
+	if other.Attempt() != c.Attempt()+1 {
+		t.Errorf("attempt %d follows %d", other.Attempt(), c.Attempt())
+	}
+	if err := c.Update(t.Context(), []byte("stolen")); !errors.Is(err, ErrLeaseLost) || !errors.Is(ended(), ErrLeaseLost) {
+		t.Errorf("got %v, and the context ended with %v", err, ended())
+	}
+	if err := other.Finish(t.Context(), []byte("by other")); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Finish(t.Context(), []byte("late")); !errors.Is(err, ErrLeaseLost) {
+		t.Errorf("got %v", err)
+	}
+	if e, err := r.Get(t.Context(), key); err != nil || string(e.Record.GetValue()) != "by other" {
+		t.Errorf("got %v, %v", e, err)
+	}
+}
+
+func TestReleasedIsFree(t *testing.T) {
+	key := RecordKey{"ada", "one"}
+	r := open(t, key)
+	c, _ := take(t, r, key, "first")
+	if err := c.release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := r.Get(t.Context(), key); err != nil || e.Record.GetLease().GetHolder() != "" || e.Record.GetLease().GetAttempt() != 1 {
+		t.Errorf("got %v, %v", e, err)
 	}
 }

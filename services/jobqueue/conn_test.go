@@ -2,6 +2,7 @@ package jobqueue_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"sync"
@@ -163,7 +164,7 @@ func TestStreamsSendProgressAndKeepTheirResult(t *testing.T) {
 	if m, err := stream.Recv(); err != nil || m.GetResult().GetWidth() != 128 {
 		t.Fatalf("got %v, %v", m, err)
 	}
-	if _, err := stream.Recv(); err != io.EOF {
+	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
 		t.Fatalf("got %v", err)
 	}
 	again, err := client.Denoise(as(within(t, 5*time.Second), "ada", "one"), &denoiserv1.DenoiseRequest{Steps: 3})
@@ -173,7 +174,7 @@ func TestStreamsSendProgressAndKeepTheirResult(t *testing.T) {
 	if m, err := again.Recv(); err != nil || m.GetResult().GetWidth() != 128 {
 		t.Fatalf("the repeated call got %v, %v", m, err)
 	}
-	if _, err := again.Recv(); err != io.EOF {
+	if _, err := again.Recv(); !errors.Is(err, io.EOF) {
 		t.Fatalf("got %v", err)
 	}
 }

@@ -43,11 +43,12 @@ func TestDeadlinesStopWorkAndAreNotMemoised(t *testing.T) {
 func TestAJoinedCallOutlivesTheFirstOnesDeadline(t *testing.T) {
 	h := newHouse(t, quick())
 	var runs atomic.Int64
-	started := make(chan struct{}, 2)
+	started, goOn := make(chan struct{}, 2), make(chan struct{})
 	serve(t, h.q, jobqueue.ServerSettings{Stage: "prior"}, prior{embed: func(ctx context.Context, _ *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
 		n := runs.Add(1)
 		started <- struct{}{}
 		if n > 1 {
+			<-goOn
 			return answer(int(n)), nil
 		}
 		<-ctx.Done()
@@ -59,6 +60,7 @@ func TestAJoinedCallOutlivesTheFirstOnesDeadline(t *testing.T) {
 	if o := receive(t, short); status.Code(o.err) != codes.DeadlineExceeded {
 		t.Errorf("the first got %v", o.err)
 	}
+	close(goOn)
 	if o := receive(t, long); o.err != nil || o.n != 2 {
 		t.Errorf("the joined call got %v", o)
 	}

@@ -35,14 +35,14 @@ func quick() jobqueue.Settings {
 	return jobqueue.Settings{AckWait: 300 * time.Millisecond, Recheck: 100 * time.Millisecond, MaxBytes: 64 << 20}
 }
 
-func newHouse(t testing.TB, s jobqueue.Settings) *house {
-	t.Helper()
-	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: t.TempDir()})
+func newHouse(tb testing.TB, s jobqueue.Settings) *house {
+	tb.Helper()
+	server, err := embedded.Start(tb.Context(), embedded.Settings{Dir: tb.TempDir()})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(server.Close)
-	h := &house{t: t, server: server}
+	tb.Cleanup(server.Close)
+	h := &house{t: tb, server: server}
 	h.q, h.nc = h.open(s)
 	return h
 }
@@ -64,8 +64,8 @@ func (h *house) open(s jobqueue.Settings, opts ...nats.Option) (*jobqueue.Queue,
 }
 
 // serve runs a worker until the test ends or stop is called.
-func serve(t testing.TB, q *jobqueue.Queue, s jobqueue.ServerSettings, register func(grpc.ServiceRegistrar)) (stop func()) {
-	t.Helper()
+func serve(tb testing.TB, q *jobqueue.Queue, s jobqueue.ServerSettings, register func(grpc.ServiceRegistrar)) (stop func()) {
+	tb.Helper()
 	s.Bundle = bundle
 	if s.BatchPoll == 0 {
 		s.BatchPoll = 50 * time.Millisecond
@@ -86,10 +86,10 @@ func serve(t testing.TB, q *jobqueue.Queue, s jobqueue.ServerSettings, register 
 		stopped = true
 		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("the worker ended with %v", err)
+			tb.Errorf("the worker ended with %v", err)
 		}
 	}
-	t.Cleanup(stop)
+	tb.Cleanup(stop)
 	return stop
 }
 
@@ -102,10 +102,10 @@ func as(ctx context.Context, tenant, owner string) context.Context {
 	return jobqueue.WithCall(ctx, jobqueue.Call{Tenant: tenant, Owner: owner})
 }
 
-func within(t testing.TB, d time.Duration) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), d)
-	t.Cleanup(cancel)
+func within(tb testing.TB, d time.Duration) context.Context {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), d)
+	tb.Cleanup(cancel)
 	return ctx
 }
 
@@ -158,13 +158,13 @@ func number(r *priorv1.EmbedImageResponse) int {
 var errTimeout = errors.New("nothing happened")
 
 // receive takes a value that has to come.
-func receive[T any](t testing.TB, from <-chan T) T {
-	t.Helper()
+func receive[T any](tb testing.TB, from <-chan T) T {
+	tb.Helper()
 	select {
 	case v := <-from:
 		return v
 	case <-time.After(10 * time.Second):
-		t.Fatal(errTimeout)
+		tb.Fatal(errTimeout)
 		panic("unreachable")
 	}
 }

@@ -18,28 +18,28 @@ import (
 
 func record(value string) *jobqueuev1.Record { return &jobqueuev1.Record{Value: []byte(value)} }
 
-func create(t testing.TB, r *jobqueue.Records, key jobqueue.RecordKey, rec *jobqueuev1.Record) uint64 {
-	t.Helper()
-	revision, err := r.Create(t.Context(), key, rec)
+func create(tb testing.TB, r *jobqueue.Records, key jobqueue.RecordKey, rec *jobqueuev1.Record) uint64 {
+	tb.Helper()
+	revision, err := r.Create(tb.Context(), key, rec)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return revision
 }
 
 // workOn runs a worker of records until the test ends or stop is called.
-func workOn(t testing.TB, r *jobqueue.Records, s jobqueue.WorkSettings, do func(context.Context, *jobqueue.Claim) error) (stop func()) {
-	t.Helper()
+func workOn(tb testing.TB, r *jobqueue.Records, s jobqueue.WorkSettings, do func(context.Context, *jobqueue.Claim) error) (stop func()) {
+	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.Work(ctx, s, do) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("the worker ended with %v", err)
+			tb.Errorf("the worker ended with %v", err)
 		}
 	})
-	t.Cleanup(stop)
+	tb.Cleanup(stop)
 	return stop
 }
 
@@ -81,7 +81,7 @@ func TestListIsOfOneTenantTheNewestFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var ids []string
+	ids := make([]string, 0, len(list))
 	for _, e := range list {
 		ids = append(ids, e.Key.ID)
 	}

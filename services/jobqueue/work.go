@@ -157,6 +157,8 @@ func (w *recordWorker) observe(stored jetstream.KeyValueEntry) {
 }
 
 // claim tries to take a record and starts the work on it.
+//
+//nolint:contextcheck // the work on a claim outlives ctx by the grace: its parent is w.jobs
 func (w *recordWorker) claim(ctx context.Context, key RecordKey) {
 	claim, err := w.take(ctx, key)
 	switch {
