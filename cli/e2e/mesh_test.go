@@ -27,10 +27,11 @@ const threads = 1
 func inOneProcess(t *testing.T, dir string) (*grpc.ClientConn, func()) {
 	t.Helper()
 	m, err := mesh.Open(t.Context(), mesh.Config{
-		DataDir: dir,
-		Shared:  worker.Mesh{Bundle: testkit.TinyBundleDir(t), BundleCache: testkit.ModelCache(t)},
-		Models:  worker.Models{Library: testkit.Library(t), Provider: "cpu", Threads: threads, Slots: 1},
-		RPC:     rpc.Config{MaxMessage: rpc.DefaultMaxMessage, Grace: 10 * time.Second},
+		DataDir:  dir,
+		Shared:   worker.Mesh{Bundle: testkit.TinyBundleDir(t), BundleCache: testkit.ModelCache(t)},
+		Models:   worker.Models{Library: testkit.Library(t), Provider: "cpu", Threads: threads, Slots: 1},
+		RPC:      rpc.Config{MaxMessage: rpc.DefaultMaxMessage, Grace: 10 * time.Second},
+		IdlePoll: 50 * time.Millisecond,
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

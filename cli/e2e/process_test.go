@@ -103,7 +103,7 @@ func launch(t *testing.T, name string, args ...string) *process {
 	t.Cleanup(func() {
 		p.signal(syscall.SIGKILL)
 		<-p.ended
-		if t.Failed() {
+		if t.Failed() || os.Getenv("E2E_LOGS") != "" {
 			t.Logf("log of %s:\n%s", p.name, p.output())
 		}
 	})

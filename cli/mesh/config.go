@@ -3,6 +3,7 @@ package mesh
 import (
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/facestudio/facestudio/services/config"
 	"github.com/facestudio/facestudio/services/rpc"
@@ -21,6 +22,9 @@ type Config struct {
 	Models worker.Models
 	// RPC is the gRPC server. An empty Listen serves only Dial.
 	RPC rpc.Config
+	// IdlePoll is as in worker.ServeSettings. A mesh that lives for one command
+	// sets it low, to end quickly.
+	IdlePoll time.Duration
 }
 
 // DefaultListen is where the mesh listens by default.

@@ -108,7 +108,7 @@ func (m *Mesh) open(ctx context.Context, c Config) error {
 	}
 	m.onClose(m.gateway.Close)
 	m.gateway.Register(m.server)
-	return m.build(ctx, env, worker.ServeSettings{Queue: queue, Grace: c.RPC.Grace})
+	return m.build(ctx, env, worker.ServeSettings{Queue: queue, Grace: c.RPC.Grace, IdlePoll: c.IdlePoll})
 }
 
 // build warms all stages side by side.

@@ -62,6 +62,9 @@ type ServeSettings struct {
 	Plain grpc.ServiceRegistrar
 	// Grace is how long a stop waits for the work in hand.
 	Grace time.Duration
+	// IdlePoll is how often an idle stage looks for batch work; it also bounds
+	// how long an idle stage takes to stop. 0 means 1 s.
+	IdlePoll time.Duration
 }
 
 // New builds the stage of that name ("encoder", "denoiser", ...) and registers
@@ -74,13 +77,14 @@ func New(ctx context.Context, name string, build Build, env Env, s ServeSettings
 	}
 	w := &Worker{name: name, stage: stage, log: env.Log}
 	w.queue = jobqueue.NewServer(s.Queue, jobqueue.ServerSettings{
-		Stage:  name,
-		Bundle: env.Bundle.ID(),
-		Slots:  env.Slots,
-		Grace:  s.Grace,
-		Unary:  rpc.RecoverUnary,
-		Stream: rpc.RecoverStream,
-		Logger: env.Log,
+		Stage:     name,
+		Bundle:    env.Bundle.ID(),
+		Slots:     env.Slots,
+		Grace:     s.Grace,
+		BatchPoll: s.IdlePoll,
+		Unary:     rpc.RecoverUnary,
+		Stream:    rpc.RecoverStream,
+		Logger:    env.Log,
 	})
 	stage.Register(w.queue)
 	if s.Plain != nil {

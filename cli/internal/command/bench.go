@@ -49,7 +49,8 @@ func (a *app) benchCommand() *cobra.Command {
 			report, err := bench.Run(cmd.Context(), bench.Settings{
 				Mesh: mesh.Config{
 					DataDir: dir, Shared: l.shared, Models: l.models,
-					RPC: rpc.Config{MaxMessage: rpc.DefaultMaxMessage, Grace: 2 * time.Second},
+					RPC:      rpc.Config{MaxMessage: rpc.DefaultMaxMessage, Grace: 2 * time.Second},
+					IdlePoll: 50 * time.Millisecond,
 				},
 				Generation: g, Pictures: count,
 			})

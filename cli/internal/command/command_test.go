@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"image/png"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,18 +24,23 @@ type result struct {
 // run runs a command with the tiny bundle and nothing of the environment.
 func run(t *testing.T, ctx context.Context, args ...string) result {
 	t.Helper()
+	var out, errs bytes.Buffer
+	code := start(t, ctx, &out, &errs, args...)
+	return result{code, out.String(), errs.String()}
+}
+
+func start(t *testing.T, ctx context.Context, out, errs io.Writer, args ...string) int {
+	t.Helper()
 	env := map[string]string{
 		"FACESTUDIO_BUNDLE":       testkit.TinyBundleDir(t),
 		"FACESTUDIO_BUNDLE_CACHE": testkit.ModelCache(t),
 		"FACESTUDIO_ORT_LIBRARY":  testkit.Library(t),
 		"FACESTUDIO_THREADS":      "1",
 	}
-	var out, errs bytes.Buffer
-	code := command.Run(ctx, args, &out, &errs, func(name string) (string, bool) {
+	return command.Run(ctx, args, out, errs, func(name string) (string, bool) {
 		value, ok := env[name]
 		return value, ok
 	})
-	return result{code, out.String(), errs.String()}
 }
 
 func face(t *testing.T, name string) string {
@@ -165,6 +171,35 @@ func TestAFaultNamesTheFlag(t *testing.T) {
 				t.Errorf("exit code %d, want 3, %s at %s:\n%s", got.code, test.cause, test.field, got.errs)
 			}
 		})
+	}
+}
+
+// trigger calls a function when a text is written.
+type trigger struct {
+	bytes.Buffer
+	text string
+	call func()
+}
+
+func (w *trigger) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte(w.text)) {
+		w.call()
+	}
+	return w.Buffer.Write(p)
+}
+
+func TestAnInterruptCancels(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	errs := &trigger{text: "painting", call: cancel}
+	out := filepath.Join(t.TempDir(), "a.png")
+	code := start(t, ctx, io.Discard, errs,
+		"generate", "--face", face(t, "amara"), "--style", face(t, "erik"), "--steps", "100", "--count", "8", "-o", out)
+	if code != 4 || !strings.Contains(errs.String(), "CANCELLED") {
+		t.Errorf("exit code %d, want 4:\n%s", code, errs.String())
+	}
+	if _, err := os.Stat(out); err == nil {
+		t.Error("there is a result")
 	}
 }
 

@@ -58,7 +58,8 @@ func (a *app) connected(ctx context.Context, to *remote, l *local, do func(conte
 	}
 	m, err := mesh.Open(ctx, mesh.Config{
 		DataDir: dir, Shared: l.shared, Models: l.models,
-		RPC: rpc.Config{MaxMessage: rpc.DefaultMaxMessage, Grace: 2 * time.Second},
+		RPC:      rpc.Config{MaxMessage: rpc.DefaultMaxMessage, Grace: 2 * time.Second},
+		IdlePoll: 50 * time.Millisecond,
 	}, log)
 	if err != nil {
 		return err

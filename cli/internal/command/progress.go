@@ -95,7 +95,8 @@ type lines struct {
 
 func (l *lines) Tell(p *gatewayv1.Progress) {
 	var fifth int32
-	if p.GetSteps() > 0 {
+	painting := p.GetStage() == "denoise"
+	if painting && p.GetSteps() > 0 {
 		fifth = 5 * p.GetStep() / p.GetSteps()
 	}
 	if p.GetStage() == l.stage && p.GetPicture() == l.picture && fifth <= l.fifth {
@@ -103,10 +104,10 @@ func (l *lines) Tell(p *gatewayv1.Progress) {
 	}
 	l.stage, l.picture, l.fifth = p.GetStage(), p.GetPicture(), fifth
 	text := stageName(p.GetStage())
-	if p.GetStep() > 0 {
+	if painting && p.GetStep() > 0 {
 		text += fmt.Sprintf(", step %d of %d", p.GetStep(), p.GetSteps())
 	}
-	if l.pictures > 1 && p.GetStage() == "denoise" {
+	if painting && l.pictures > 1 {
 		text += fmt.Sprintf(", picture %d of %d", p.GetPicture()+1, l.pictures)
 	}
 	fmt.Fprintln(l.w, text)
