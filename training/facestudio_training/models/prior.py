@@ -53,7 +53,8 @@ class PriorBlock(nn.Module):
 class Prior(nn.Module):
     """x [B,768] noised e_h, timestep [B] float 0..999, text [B,256] -> x0 [B,768], e_h itself.
 
-    Text of zeros means "no text", which guidance needs."""
+    Text of zeros means "no text", which guidance needs. A straight Linear from the text gives
+    what a regression would; the blocks add what the noised x and its step tell beyond it."""
 
     def __init__(self, cfg: PriorConfig) -> None:
         super().__init__()
@@ -66,6 +67,7 @@ class Prior(nn.Module):
         self.blocks = nn.ModuleList(PriorBlock(cfg) for _ in range(cfg.layers))
         self.norm = nn.LayerNorm(cfg.width)
         self.leave = nn.Linear(cfg.width, cfg.image)
+        self.direct = nn.Linear(cfg.text, cfg.image)
 
     def forward(self, x: Tensor, timestep: Tensor, text: Tensor) -> Tensor:
         words = self.text(text)
@@ -73,4 +75,4 @@ class Prior(nn.Module):
         y = self.enter(x) + words
         for block in self.blocks:
             y = block(y, condition)
-        return self.leave(self.norm(y))
+        return self.direct(text) + self.leave(self.norm(y))
