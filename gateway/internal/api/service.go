@@ -74,7 +74,9 @@ func (s *Service) Register(to grpc.ServiceRegistrar) {
 // DefaultTenant is whose generations they are when the call does not say.
 const DefaultTenant = "default"
 
-// caller tells for whom a call is made.
+// caller tells for whom a call is made, as the call itself says: who lets
+// strangers reach a gateway puts something before it that knows them and sets
+// the tenant.
 func caller(ctx context.Context) (jobqueue.Call, error) {
 	call, _ := jobqueue.CallFrom(ctx)
 	if call.Tenant == "" {

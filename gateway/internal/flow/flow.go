@@ -10,6 +10,7 @@ import (
 	"fmt"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 
 	denoiserv1 "github.com/facestudio/facestudio/proto/gen/facestudio/denoiser/v1"
@@ -98,11 +99,17 @@ type Flow struct {
 	stages Stages
 	blobs  Blobs
 	set    Settings
+	// decoders bounds the style pictures that are pixels in memory.
+	decoders *semaphore.Weighted
 }
+
+// maxDecoders is how many style pictures are decoded at the same time: the
+// largest allowed takes hundreds of megabytes.
+const maxDecoders = 2
 
 // New returns a flow over the stages.
 func New(stages Stages, blobs Blobs, s Settings) *Flow {
-	return &Flow{stages: stages, blobs: blobs, set: s}
+	return &Flow{stages: stages, blobs: blobs, set: s, decoders: semaphore.NewWeighted(maxDecoders)}
 }
 
 // Run makes the pictures of a generation. The result's verdicts are also set

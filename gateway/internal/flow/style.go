@@ -61,11 +61,10 @@ func (r *run) frameStyle(ctx context.Context, faces []*mediav1.Face) (*mediav1.P
 	if err != nil {
 		return nil, nil, blame(err, styleField)
 	}
-	src, err := imaging.Decode(data, r.set.Limits)
+	canvas, boxes, err := r.decodeStyle(ctx, data, faces)
 	if err != nil {
-		return nil, nil, blame(err, styleField)
+		return nil, nil, err
 	}
-	canvas, boxes := frame(src, faces, r.set.Framing, int(r.want.GetWidth()), int(r.want.GetHeight()))
 	if r.keeps() && len(boxes) == 0 {
 		return nil, nil, fault.New(fault.Invalid, faultv1.Reason_REASON_FACE_TOO_SMALL, styleField,
 			"the face in the style picture is too small to tell the person from the background; send a closer picture, or another background")
@@ -79,6 +78,19 @@ func (r *run) frameStyle(ctx context.Context, faces []*mediav1.Face) (*mediav1.P
 		return nil, nil, fmt.Errorf("store framed style picture: %w", err)
 	}
 	return framed, boxes, nil
+}
+
+func (r *run) decodeStyle(ctx context.Context, data []byte, faces []*mediav1.Face) (*imaging.RGB, []*mediav1.Box, error) {
+	if err := r.decoders.Acquire(ctx, 1); err != nil {
+		return nil, nil, fmt.Errorf("wait to decode the style picture: %w", err)
+	}
+	defer r.decoders.Release(1)
+	src, err := imaging.Decode(data, r.set.Limits)
+	if err != nil {
+		return nil, nil, blame(err, styleField)
+	}
+	canvas, boxes := frame(src, faces, r.set.Framing, int(r.want.GetWidth()), int(r.want.GetHeight()))
+	return canvas, boxes, nil
 }
 
 func (r *run) embedStyle(ctx context.Context, framed *mediav1.Picture, boxes []*mediav1.Box) (*mediav1.Tensor, error) {
