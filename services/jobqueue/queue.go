@@ -159,7 +159,9 @@ func Open(ctx context.Context, nc *nats.Conn, s Settings) (*Queue, error) {
 		return nil, err
 	}
 	q.records = &Records{q: q, kv: records}
-	secrets, err := ensureBucket(ctx, js, bucketConfig(s, secretsName, "what this installation drew at its start"))
+	installation := bucketConfig(s, secretsName, "what this installation drew at its start")
+	installation.MaxBytes = secretsBytes
+	secrets, err := ensureBucket(ctx, js, installation)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,9 @@ import (
 const (
 	secretKey  = "content-key-secret"
 	secretSize = 32
+
+	// secretsBytes bounds the bucket: the server sets the space aside.
+	secretsBytes = 1 << 20
 )
 
 // secret returns the installation's secret under content keys, which the first
