@@ -12,8 +12,8 @@ import (
 const InlineSize = 48 << 10
 
 // Picture returns the encoded bytes of a picture, inline or by digest. It fails
-// with BLOB_MISSING when they are gone, and names the field "picture" when the
-// message has neither.
+// with BLOB_MISSING when they are gone and INVALID_FIELD when the message has
+// neither; the field is empty, so that the caller can place it with Fault.At.
 func (s *Store) Picture(ctx context.Context, tenant string, p *mediav1.Picture) ([]byte, error) {
 	switch source := p.GetSource().(type) {
 	case *mediav1.Picture_Data:
