@@ -69,11 +69,16 @@ type separate struct {
 	parts map[string]*process
 	dir   string
 	conn  *grpc.ClientConn
+	// plain: the gateway calls the stages over plain gRPC.
+	plain bool
 }
 
-func inSeparateProcesses(t *testing.T) *separate {
+func inSeparateProcesses(t *testing.T, change ...func(*separate)) *separate {
 	t.Helper()
 	s := &separate{t: t, parts: map[string]*process{}, dir: t.TempDir()}
+	for _, do := range change {
+		do(s)
+	}
 	s.startNATS("127.0.0.1:0")
 	for _, name := range programs {
 		s.start(name)
@@ -112,6 +117,11 @@ func (s *separate) start(name string) {
 	}
 	if name != "gateway" {
 		args = append(args, "--ort-library", testkit.Library(s.t), "--threads", "1")
+	}
+	if name == "gateway" && s.plain {
+		for _, stage := range programs[:4] {
+			args = append(args, "--"+worker.StageName(stage)+"-transport", "grpc://"+s.parts[stage].listen)
+		}
 	}
 	s.parts[name] = launch(s.t, name, args...)
 }

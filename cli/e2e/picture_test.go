@@ -84,13 +84,18 @@ func TestSeparateProcessesMakeTheSamePictures(t *testing.T) {
 		want[kind.name] = pictures(t, gatewayv1.NewGenerationServiceClient(conn), request(t, kind.change...))
 	}
 	stop()
-	mesh := inSeparateProcesses(t)
-	for _, kind := range kinds {
-		t.Run(kind.name, func(t *testing.T) {
-			got := pictures(t, mesh.client(), request(t, kind.change...))
-			if !bytes.Equal(got[0], want[kind.name][0]) {
-				t.Error("separate processes make another picture than one process")
-			}
-		})
+	meshes := map[string]*separate{
+		"queue": inSeparateProcesses(t),
+		"grpc":  inSeparateProcesses(t, func(s *separate) { s.plain = true }),
+	}
+	for transport, mesh := range meshes {
+		for _, kind := range kinds {
+			t.Run(transport+"/"+kind.name, func(t *testing.T) {
+				got := pictures(t, mesh.client(), request(t, kind.change...))
+				if !bytes.Equal(got[0], want[kind.name][0]) {
+					t.Error("separate processes make another picture than one process")
+				}
+			})
+		}
 	}
 }

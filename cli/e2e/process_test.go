@@ -38,11 +38,14 @@ func TestMain(m *testing.M) {
 // binaries builds every program and returns their folder.
 func binaries(t *testing.T) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("it builds and runs seven programs: run without -short")
+	}
 	built.once.Do(func() {
 		if built.dir, built.err = os.MkdirTemp("", "facestudio-e2e-"); built.err != nil {
 			return
 		}
-		args := []string{"build", "-o", built.dir + "/", "./cli/e2e/natsd", "./cli/cmd/facestudio"}
+		args := []string{"build", "-ldflags", "-s -w", "-o", built.dir + "/", "./cli/e2e/natsd", "./cli/cmd/facestudio"}
 		for _, p := range programs {
 			args = append(args, "./"+p+"/cmd/"+p)
 		}
@@ -103,7 +106,7 @@ func launch(t *testing.T, name string, args ...string) *process {
 	t.Cleanup(func() {
 		p.signal(syscall.SIGKILL)
 		<-p.ended
-		if t.Failed() || os.Getenv("E2E_LOGS") != "" {
+		if t.Failed() {
 			t.Logf("log of %s:\n%s", p.name, p.output())
 		}
 	})

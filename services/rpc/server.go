@@ -14,6 +14,8 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
+
+	"github.com/facestudio/facestudio/services/config"
 )
 
 // Server is a gRPC server: register services, Run it, and tell it when it is
@@ -29,11 +31,14 @@ type Server struct {
 }
 
 // NewServer listens on the configured address; calls are answered once Run
-// runs. The server is not ready until Ready says so.
+// runs. The server is not ready until Ready says so. An address that cannot be
+// listened on is a *config.Invalid.
 func NewServer(ctx context.Context, c Config, log *slog.Logger) (*Server, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("listen: %w: choose another address with --listen", err)
+		var p config.Problems
+		p.Add("listen", "%v: choose another address", err)
+		return nil, p.Err()
 	}
 	s, err := NewServerOn(listener, c, log)
 	if err != nil {

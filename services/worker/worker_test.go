@@ -106,7 +106,7 @@ func TestAWrongStartNamesWhatIsWrong(t *testing.T) {
 		{"changed byte", "unet.onnx", []string{"--bundle", changed}, worker.ExitConfig},
 		{"missing file", "vae_decoder.onnx", []string{"--bundle", missing}, worker.ExitConfig},
 		{"no NATS", "nats-url", []string{"--nats-url=nats://127.0.0.1:1", "--nats-wait=50ms"}, worker.ExitUnavailable},
-		{"address of another machine", "--listen", []string{"--listen=192.0.2.1:7433", "--insecure-listen"}, worker.ExitFailed},
+		{"address of another machine", "listen", []string{"--listen=192.0.2.1:7433", "--insecure-listen"}, worker.ExitConfig},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
