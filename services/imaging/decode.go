@@ -16,7 +16,7 @@ type Limits struct {
 	// MaxBytes is the most bytes of an encoded picture; 0 means 16 MiB.
 	MaxBytes int
 	// MaxPixels is the most pixels, by the header; 0 means 50 million, which
-	// take 350 MB while decoding.
+	// take 350 MB while decoding and 500 MB when turned.
 	MaxPixels int
 	// MinSide is the least width and height in pixels; 0 means 32.
 	MinSide int
@@ -46,15 +46,28 @@ func Decode(data []byte, lim Limits) (*RGB, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := img.Bounds()
-	canvas := image.NewRGBA(image.Rect(0, 0, b.Dx(), b.Dy()))
-	draw.Draw(canvas, canvas.Bounds(), image.White, image.Point{}, draw.Src)
-	draw.Draw(canvas, canvas.Bounds(), img, b.Min, draw.Over)
-	p := NewRGB(b.Dx(), b.Dy())
-	for i := range p.W * p.H {
-		p.Pix[3*i], p.Pix[3*i+1], p.Pix[3*i+2] = canvas.Pix[4*i], canvas.Pix[4*i+1], canvas.Pix[4*i+2]
-	}
+	p := overWhite(img)
 	return turn.rgb(p), nil
+}
+
+// overWhite returns img over white, strip by strip: a second whole copy of four
+// bytes a pixel would be the largest thing in memory.
+func overWhite(img image.Image) *RGB {
+	const rows = 64
+	b := img.Bounds()
+	p := NewRGB(b.Dx(), b.Dy())
+	strip := image.NewRGBA(image.Rect(0, 0, p.W, min(rows, p.H)))
+	for y := 0; y < p.H; y += rows {
+		n := min(rows, p.H-y)
+		area := image.Rect(0, 0, p.W, n)
+		draw.Draw(strip, area, image.White, image.Point{}, draw.Src)
+		draw.Draw(strip, area, img, b.Min.Add(image.Pt(0, y)), draw.Over)
+		out := p.Pix[3*y*p.W:]
+		for i := range n * p.W {
+			out[3*i], out[3*i+1], out[3*i+2] = strip.Pix[4*i], strip.Pix[4*i+1], strip.Pix[4*i+2]
+		}
+	}
+	return p
 }
 
 // DecodeGray reads a picture as Decode does, as greyscale; for masks.

@@ -252,3 +252,22 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestDecodeTall(t *testing.T) {
+	// Taller than what is converted at once.
+	img := image.NewNRGBA(image.Rect(0, 0, 33, 150))
+	for y := range 150 {
+		for x := range 33 {
+			img.SetNRGBA(x, y, color.NRGBA{uint8(y), uint8(x), 1, 255})
+		}
+	}
+	p, err := imaging.Decode(pngOf(t, img), imaging.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 33 * 150 {
+		if got, want := p.At(i%33, i/33), [3]uint8{uint8(i / 33), uint8(i % 33), 1}; got != want {
+			t.Fatalf("pixel %d, %d is %v", i%33, i/33, got)
+		}
+	}
+}
