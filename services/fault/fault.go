@@ -40,6 +40,8 @@ const (
 )
 
 // Fault is a classified error.
+//
+//nolint:errname // fault.Error would say less than fault.Fault
 type Fault struct {
 	// Kind says who must act.
 	Kind Kind

@@ -24,11 +24,11 @@ import (
 // The pictures of testdata, and of gradient.
 const width, height = 40, 32
 
-func read(t testing.TB, name string) []byte {
-	t.Helper()
+func read(tb testing.TB, name string) []byte {
+	tb.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return data
 }
@@ -43,29 +43,29 @@ func gradient() *image.NRGBA {
 	return img
 }
 
-func encoded(t testing.TB, encode func(*bytes.Buffer) error) []byte {
-	t.Helper()
+func encoded(tb testing.TB, encode func(*bytes.Buffer) error) []byte {
+	tb.Helper()
 	var out bytes.Buffer
 	if err := encode(&out); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return out.Bytes()
 }
 
-func pngOf(t testing.TB, img image.Image) []byte {
-	t.Helper()
-	return encoded(t, func(out *bytes.Buffer) error { return png.Encode(out, img) })
+func pngOf(tb testing.TB, img image.Image) []byte {
+	tb.Helper()
+	return encoded(tb, func(out *bytes.Buffer) error { return png.Encode(out, img) })
 }
 
-func jpegOf(t testing.TB, img image.Image) []byte {
-	t.Helper()
-	return encoded(t, func(out *bytes.Buffer) error { return jpeg.Encode(out, img, &jpeg.Options{Quality: 95}) })
+func jpegOf(tb testing.TB, img image.Image) []byte {
+	tb.Helper()
+	return encoded(tb, func(out *bytes.Buffer) error { return jpeg.Encode(out, img, &jpeg.Options{Quality: 95}) })
 }
 
-func gifOf(t testing.TB, frames int) []byte {
-	t.Helper()
+func gifOf(tb testing.TB, frames int) []byte {
+	tb.Helper()
 	g := &gif.GIF{}
-	palette := color.Palette{}
+	palette := make(color.Palette, 0, 256)
 	for i := range 256 {
 		palette = append(palette, color.NRGBA{uint8(i), uint8(i), uint8(i), 255})
 	}
@@ -76,7 +76,7 @@ func gifOf(t testing.TB, frames int) []byte {
 		}
 		g.Image, g.Delay = append(g.Image, frame), append(g.Delay, 10)
 	}
-	return encoded(t, func(out *bytes.Buffer) error { return gif.EncodeAll(out, g) })
+	return encoded(tb, func(out *bytes.Buffer) error { return gif.EncodeAll(out, g) })
 }
 
 // claim changes the size in a PNG's header, keeping its checksum right.

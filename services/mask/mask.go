@@ -112,7 +112,7 @@ func Sum(masks [][]float32) []float32 {
 // Present returns the indices of the masks that are not empty; of all when all
 // are.
 func Present(masks [][]float32) []int {
-	var present, all []int
+	present, all := make([]int, 0, len(masks)), make([]int, 0, len(masks))
 	for n, m := range masks {
 		all = append(all, n)
 		for _, v := range m {

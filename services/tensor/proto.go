@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -25,7 +26,7 @@ func ToProto(t *Tensor) *mediav1.Tensor {
 // do not agree, or when an element is infinite or NaN.
 func FromProto(m *mediav1.Tensor) (*Tensor, error) {
 	if m == nil {
-		return nil, fmt.Errorf("tensor is not set")
+		return nil, errors.New("tensor is not set")
 	}
 	n, err := count(m.GetShape())
 	if err != nil {
@@ -39,7 +40,7 @@ func FromProto(m *mediav1.Tensor) (*Tensor, error) {
 		t.Data[i] = math.Float32frombits(binary.LittleEndian.Uint32(m.GetData()[4*i:]))
 	}
 	if !t.Finite() {
-		return nil, fmt.Errorf("tensor has an infinite or undefined element")
+		return nil, errors.New("tensor has an infinite or undefined element")
 	}
 	return t, nil
 }
