@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -42,14 +43,14 @@ func binaries(t *testing.T) string {
 		t.Skip("it builds and runs seven programs: run without -short")
 	}
 	built.once.Do(func() {
-		if built.dir, built.err = os.MkdirTemp("", "facestudio-e2e-"); built.err != nil {
+		if built.dir, built.err = os.MkdirTemp("", "facestudio-e2e-"); built.err != nil { //nolint:usetesting // all tests share it; TestMain removes it
 			return
 		}
 		args := []string{"build", "-ldflags", "-s -w", "-o", built.dir + "/", "./cli/e2e/natsd", "./cli/cmd/facestudio"}
 		for _, p := range programs {
 			args = append(args, "./"+p+"/cmd/"+p)
 		}
-		cmd := exec.Command("go", args...)
+		cmd := exec.CommandContext(t.Context(), "go", args...)
 		cmd.Dir = testkit.Root(t)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			built.err = errors.New(err.Error() + ": " + string(out))
@@ -81,7 +82,8 @@ type process struct {
 func launch(t *testing.T, name string, args ...string) *process {
 	t.Helper()
 	p := &process{name: name, ended: make(chan struct{})}
-	p.cmd = exec.Command(filepath.Join(binaries(t), name), args...)
+	// It outlives the test's context, to be ended and read in the cleanup.
+	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), filepath.Join(binaries(t), name), args...)
 	p.cmd.Env = append(os.Environ(), "FACESTUDIO_LOG_FORMAT=json")
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {

@@ -96,7 +96,7 @@ func fetch(t *testing.T, client gatewayv1.GenerationServiceClient, g *gatewayv1.
 	if g.GetState() != gatewayv1.State_STATE_SUCCEEDED {
 		t.Fatalf("%s is %v: %v", g.GetName(), g.GetState(), g.GetFault())
 	}
-	var out [][]byte
+	out := make([][]byte, 0, len(g.GetPictures()))
 	for _, p := range g.GetPictures() {
 		got, err := client.GetPicture(t.Context(), &gatewayv1.GetPictureRequest{Name: p.GetName()})
 		if err != nil {

@@ -18,6 +18,7 @@ import (
 
 // upArgs run the mesh in one process in a folder.
 func upArgs(t *testing.T, dir string) []string {
+	t.Helper()
 	return []string{
 		"up", "--listen", "127.0.0.1:0", "--data-dir", dir, "--threads", "1",
 		"--bundle", testkit.TinyBundleDir(t), "--bundle-cache", testkit.ModelCache(t), "--ort-library", testkit.Library(t),
@@ -52,15 +53,16 @@ func TestUpServesTheCommand(t *testing.T) {
 
 	face := filepath.Join(testkit.Root(t), "examples", "faces", "amara.jpg")
 	remote, local := filepath.Join(dir, "remote.png"), filepath.Join(dir, "local.png")
-	args := []string{"generate", "--face", face, "--style", face, "--seed", "3", "--steps", "3"}
-	if _, err := facestudio(t, append(args, "--server", up.listen, "-o", remote)...); err != nil {
-		t.Fatal(err)
+	generate := func(more ...string) {
+		t.Helper()
+		args := []string{"generate", "--face", face, "--style", face, "--seed", "3", "--steps", "3"}
+		if _, err := facestudio(t, append(args, more...)...); err != nil {
+			t.Fatal(err)
+		}
 	}
-	inside := append(args, "-o", local, "--threads", "1",
+	generate("--server", up.listen, "-o", remote)
+	generate("-o", local, "--threads", "1",
 		"--bundle", testkit.TinyBundleDir(t), "--bundle-cache", testkit.ModelCache(t), "--ort-library", testkit.Library(t))
-	if _, err := facestudio(t, inside...); err != nil {
-		t.Fatal(err)
-	}
 	first, err := os.ReadFile(remote)
 	if err != nil {
 		t.Fatal(err)

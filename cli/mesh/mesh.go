@@ -155,7 +155,7 @@ func (m *Mesh) listen(ctx context.Context, c rpc.Config) error {
 	var err error
 	if c.Listen == "" {
 		m.memory = bufconn.Listen(inMemory)
-		m.server, err = rpc.NewServerOn(m.memory, c, m.log)
+		m.server, err = rpc.NewServerOn(m.memory, c, m.log) //nolint:contextcheck // calls bring their own
 	} else {
 		m.server, err = rpc.NewServer(ctx, c, m.log)
 	}

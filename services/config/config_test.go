@@ -122,11 +122,11 @@ func TestAllProblemsAtOnce(t *testing.T) {
 	_, _, err := load(t,
 		[]string{"--wait=soon", "--slots=-1", "--config", file},
 		map[string]string{"FACESTUDIO_FAST": "perhaps"})
-	invalid, ok := errors.AsType[*config.Invalid](err)
+	invalid, ok := errors.AsType[*config.InvalidError](err)
 	if !ok {
-		t.Fatalf("got %v, want *config.Invalid", err)
+		t.Fatalf("got %v, want *config.InvalidError", err)
 	}
-	var names []string
+	names := make([]string, 0, len(invalid.Problems))
 	for _, p := range invalid.Problems {
 		names = append(names, p.Setting)
 	}
@@ -156,7 +156,7 @@ func TestUnreadable(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			_, _, err := load(t, test.args, nil)
-			invalid, ok := errors.AsType[*config.Invalid](err)
+			invalid, ok := errors.AsType[*config.InvalidError](err)
 			if !ok || len(invalid.Problems) != 1 || invalid.Problems[0].Setting != test.setting {
 				t.Errorf("got %v, want one problem with %s", err, test.setting)
 			}

@@ -31,22 +31,22 @@ func (p *Problems) Check(ok bool, setting, format string, args ...any) {
 	}
 }
 
-// Err is nil when there is no problem, else an *Invalid.
+// Err is nil when there is no problem, else an *InvalidError.
 func (p *Problems) Err() error {
 	if len(p.list) == 0 {
 		return nil
 	}
-	return &Invalid{Problems: slices.Clone(p.list)}
+	return &InvalidError{Problems: slices.Clone(p.list)}
 }
 
-// Invalid is the error of a configuration with one or more wrong settings.
-type Invalid struct {
+// InvalidError is the error of a configuration with one or more wrong settings.
+type InvalidError struct {
 	// Problems in the order they were found; at least one.
 	Problems []Problem
 }
 
 // Error lists all problems, one a line.
-func (e *Invalid) Error() string {
+func (e *InvalidError) Error() string {
 	if len(e.Problems) == 1 {
 		return "setting " + e.Problems[0].line()
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // Load parses the arguments and resolves the set. The error is pflag.ErrHelp
-// when help was asked for, else an *Invalid.
+// when help was asked for, else an *InvalidError.
 func (s *Set) Load(args []string, lookup func(string) (string, bool)) error {
 	if err := s.flags.Parse(args); err != nil {
 		if errors.Is(err, pflag.ErrHelp) {
@@ -31,7 +31,7 @@ func (s *Set) Load(args []string, lookup func(string) (string, bool)) error {
 
 // Resolve sets every field from the parsed flags, the environment that lookup
 // reads (os.LookupEnv) and the file named by the setting "config", if there is
-// one, and validates the sections. The error is an *Invalid with all problems.
+// one, and validates the sections. The error is an *InvalidError with all problems.
 func (s *Set) Resolve(lookup func(string) (string, bool)) error {
 	var p Problems
 	file := s.file(lookup, &p)

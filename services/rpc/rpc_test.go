@@ -265,7 +265,7 @@ func TestValidate(t *testing.T) {
 				}
 				return
 			}
-			invalid, ok := errors.AsType[*config.Invalid](err)
+			invalid, ok := errors.AsType[*config.InvalidError](err)
 			if !ok || len(invalid.Problems) != 1 || invalid.Problems[0].Setting != test.want {
 				t.Errorf("got %v, want one problem with %s", err, test.want)
 			}

@@ -32,7 +32,7 @@ type Server struct {
 
 // NewServer listens on the configured address; calls are answered once Run
 // runs. The server is not ready until Ready says so. An address that cannot be
-// listened on is a *config.Invalid.
+// listened on is a *config.InvalidError.
 func NewServer(ctx context.Context, c Config, log *slog.Logger) (*Server, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
@@ -40,7 +40,7 @@ func NewServer(ctx context.Context, c Config, log *slog.Logger) (*Server, error)
 		p.Add("listen", "%v: choose another address", err)
 		return nil, p.Err()
 	}
-	s, err := NewServerOn(listener, c, log)
+	s, err := NewServerOn(listener, c, log) //nolint:contextcheck // calls bring their own
 	if err != nil {
 		_ = listener.Close()
 		return nil, err

@@ -125,7 +125,7 @@ func (t *Telemetry) MetricsAddr() string {
 // Shutdown sends what is still to be sent and stops everything. It ends with
 // ctx at the latest.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
-	var errs []error
+	errs := make([]error, 0, len(t.stops))
 	for _, stop := range t.stops {
 		errs = append(errs, stop(ctx))
 	}

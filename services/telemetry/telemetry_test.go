@@ -99,7 +99,7 @@ func TestValidate(t *testing.T) {
 	err := set.Load([]string{
 		"--log-level=loud", "--log-format=xml", "--metrics-listen=here", "--otlp-endpoint=collector:4317", "--trace-ratio=2",
 	}, func(string) (string, bool) { return "", false })
-	invalid, ok := errors.AsType[*config.Invalid](err)
+	invalid, ok := errors.AsType[*config.InvalidError](err)
 	if !ok || len(invalid.Problems) != 5 {
 		t.Errorf("got %v, want 5 problems", err)
 	}

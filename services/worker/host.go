@@ -51,7 +51,7 @@ func (h *Host) open(ctx context.Context, name string, m Mesh, r rpc.Config, t te
 	if err != nil {
 		return err
 	}
-	h.onClose(func() error {
+	h.onClose(func() error { //nolint:contextcheck // the process' own has ended then
 		// A moment to send what is left; the process' context has ended by now.
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 		defer cancel()

@@ -65,7 +65,7 @@ func ExitCode(err error) int {
 	if err == nil {
 		return ExitOK
 	}
-	if _, ok := errors.AsType[*config.Invalid](err); ok {
+	if _, ok := errors.AsType[*config.InvalidError](err); ok {
 		return ExitConfig
 	}
 	f, ok := errors.AsType[*fault.Fault](err)

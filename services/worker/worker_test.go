@@ -21,11 +21,11 @@ func none(string) (string, bool) { return "", false }
 func configured(t *testing.T, args ...string) (worker.Config, error) {
 	t.Helper()
 	var c worker.Config
-	base := []string{
+	args = append([]string{
 		"--bundle", testkit.TinyBundleDir(t), "--bundle-cache", testkit.ModelCache(t),
 		"--ort-library", testkit.Library(t), "--blob-url", "file://" + t.TempDir(), "--log-level=error",
-	}
-	err := config.NewSet("test-svc", &c).Load(append(base, args...), none)
+	}, args...)
+	err := config.NewSet("test-svc", &c).Load(args, none)
 	return c, err
 }
 
@@ -61,7 +61,7 @@ func TestValidate(t *testing.T) {
 				}
 				return
 			}
-			invalid, ok := errors.AsType[*config.Invalid](err)
+			invalid, ok := errors.AsType[*config.InvalidError](err)
 			if !ok || len(invalid.Problems) != 1 || invalid.Problems[0].Setting != test.want {
 				t.Errorf("got %v, want one problem with %s", err, test.want)
 			}

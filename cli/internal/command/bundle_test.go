@@ -119,7 +119,7 @@ func TestVerify(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c := copyBundle(t)
 			test.harm(c)
-			got := run(t, t.Context(), "bundle", "verify", c.dir)
+			got := run(t.Context(), t, "bundle", "verify", c.dir)
 			if test.file == "" {
 				if got.code != 0 || !strings.Contains(got.out, "is whole") {
 					t.Errorf("exit code %d: %s%s", got.code, got.out, got.errs)
@@ -129,7 +129,7 @@ func TestVerify(t *testing.T) {
 			if got.code != 2 || !strings.Contains(got.errs, test.file) || !strings.Contains(got.errs, "BUNDLE_INVALID") {
 				t.Errorf("exit code %d, want 2 and %s:\n%s", got.code, test.file, got.errs)
 			}
-			up := run(t, t.Context(), "up", "--bundle", c.dir, "--data-dir", t.TempDir(), "--listen", "127.0.0.1:0")
+			up := run(t.Context(), t, "up", "--bundle", c.dir, "--data-dir", t.TempDir(), "--listen", "127.0.0.1:0")
 			if up.code != 2 || !strings.Contains(up.errs, test.file) {
 				t.Errorf("up ended with %d, want 2 and %s:\n%s", up.code, test.file, up.errs)
 			}
@@ -138,11 +138,11 @@ func TestVerify(t *testing.T) {
 }
 
 func TestShow(t *testing.T) {
-	got := run(t, t.Context(), "bundle", "show")
+	got := run(t.Context(), t, "bundle", "show")
 	if got.code != 0 || !strings.Contains(got.out, "unet.onnx") {
 		t.Errorf("exit code %d: %s%s", got.code, got.out, got.errs)
 	}
-	got = run(t, t.Context(), "bundle", "show", "--json")
+	got = run(t.Context(), t, "bundle", "show", "--json")
 	var said struct{ Manifest struct{ Name string } }
 	if err := json.Unmarshal([]byte(got.out), &said); err != nil || said.Manifest.Name == "" {
 		t.Errorf("%v: %s", err, got.out)

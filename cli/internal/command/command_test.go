@@ -22,14 +22,14 @@ type result struct {
 }
 
 // run runs a command with the tiny bundle and nothing of the environment.
-func run(t *testing.T, ctx context.Context, args ...string) result {
+func run(ctx context.Context, t *testing.T, args ...string) result {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code := start(t, ctx, &out, &errs, args...)
+	code := start(ctx, t, &out, &errs, args...)
 	return result{code, out.String(), errs.String()}
 }
 
-func start(t *testing.T, ctx context.Context, out, errs io.Writer, args ...string) int {
+func start(ctx context.Context, t *testing.T, out, errs io.Writer, args ...string) int {
 	t.Helper()
 	env := map[string]string{
 		"FACESTUDIO_BUNDLE":       testkit.TinyBundleDir(t),
@@ -77,7 +77,7 @@ func TestWrongUse(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			got := run(t, t.Context(), test.args...)
+			got := run(t.Context(), t, test.args...)
 			if got.code != test.code || !strings.Contains(got.errs, test.says) {
 				t.Errorf("exit code %d, want %d, and it must say %q:\n%s", got.code, test.code, test.says, got.errs)
 			}
@@ -89,7 +89,7 @@ func TestWrongUse(t *testing.T) {
 }
 
 func TestErrorsAsJSON(t *testing.T) {
-	got := run(t, t.Context(), "--json", "generate", "--face", "no.jpg", "--style", "no.jpg", "-o", filepath.Join(t.TempDir(), "a.png"))
+	got := run(t.Context(), t, "--json", "generate", "--face", "no.jpg", "--style", "no.jpg", "-o", filepath.Join(t.TempDir(), "a.png"))
 	var said struct {
 		Error struct {
 			Reason, Field, Message string
@@ -108,7 +108,7 @@ func TestGenerate(t *testing.T) {
 	dir := t.TempDir()
 	one := filepath.Join(dir, "one.png")
 	args := []string{"generate", "--face", face(t, "amara"), "--style", face(t, "erik"), "--seed", "7", "--steps", "3"}
-	got := run(t, t.Context(), append(args, "-o", one)...)
+	got := run(t.Context(), t, append(args, "-o", one)...)
 	if got.code != 0 {
 		t.Fatalf("exit code %d: %s", got.code, got.errs)
 	}
@@ -119,7 +119,7 @@ func TestGenerate(t *testing.T) {
 		t.Errorf("no progress in %q", got.errs)
 	}
 
-	got = run(t, t.Context(), append(args, "--json", "--count", "2", "-o", filepath.Join(dir, "two.png"))...)
+	got = run(t.Context(), t, append(args, "--json", "--count", "2", "-o", filepath.Join(dir, "two.png"))...)
 	if got.code != 0 {
 		t.Fatalf("exit code %d: %s", got.code, got.errs)
 	}
@@ -151,7 +151,7 @@ func TestGenerate(t *testing.T) {
 
 func TestAFaultNamesTheFlag(t *testing.T) {
 	sheet := filepath.Join(t.TempDir(), "two.png")
-	if got := run(t, t.Context(), "sheet", "-o", sheet, face(t, "amara"), face(t, "erik")); got.code != 0 {
+	if got := run(t.Context(), t, "sheet", "-o", sheet, face(t, "amara"), face(t, "erik")); got.code != 0 {
 		t.Fatal(got.errs)
 	}
 	out := filepath.Join(t.TempDir(), "a.png")
@@ -166,7 +166,7 @@ func TestAFaultNamesTheFlag(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			got := run(t, t.Context(), append([]string{"generate", "-o", out}, test.args...)...)
+			got := run(t.Context(), t, append([]string{"generate", "-o", out}, test.args...)...)
 			if got.code != 3 || !strings.Contains(got.errs, "field:  "+test.field+"\n") || !strings.Contains(got.errs, test.cause) {
 				t.Errorf("exit code %d, want 3, %s at %s:\n%s", got.code, test.cause, test.field, got.errs)
 			}
@@ -193,7 +193,7 @@ func TestAnInterruptCancels(t *testing.T) {
 	defer cancel()
 	errs := &trigger{text: "painting", call: cancel}
 	out := filepath.Join(t.TempDir(), "a.png")
-	code := start(t, ctx, io.Discard, errs,
+	code := start(ctx, t, io.Discard, errs,
 		"generate", "--face", face(t, "amara"), "--style", face(t, "erik"), "--steps", "100", "--count", "8", "-o", out)
 	if code != 4 || !strings.Contains(errs.String(), "CANCELLED") {
 		t.Errorf("exit code %d, want 4:\n%s", code, errs.String())
@@ -204,18 +204,18 @@ func TestAnInterruptCancels(t *testing.T) {
 }
 
 func TestVersionAndCompletion(t *testing.T) {
-	if got := run(t, t.Context(), "version"); got.code != 0 || strings.TrimSpace(got.out) == "" {
+	if got := run(t.Context(), t, "version"); got.code != 0 || strings.TrimSpace(got.out) == "" {
 		t.Errorf("version: %+v", got)
 	}
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
-		if got := run(t, t.Context(), "completion", shell); got.code != 0 || !strings.Contains(got.out, "facestudio") {
+		if got := run(t.Context(), t, "completion", shell); got.code != 0 || !strings.Contains(got.out, "facestudio") {
 			t.Errorf("completion %s: exit code %d", shell, got.code)
 		}
 	}
 }
 
 func TestDoctor(t *testing.T) {
-	got := run(t, t.Context(), "doctor", "--json", "--data-dir", t.TempDir(), "--listen", "127.0.0.1:0")
+	got := run(t.Context(), t, "doctor", "--json", "--data-dir", t.TempDir(), "--listen", "127.0.0.1:0")
 	var said struct {
 		Healthy  bool
 		Findings []struct{ Check, Status, Detail string }
@@ -235,7 +235,7 @@ func TestDoctor(t *testing.T) {
 	if !said.Healthy || got.code != 0 {
 		t.Errorf("exit code %d: %+v", got.code, said)
 	}
-	sick := run(t, t.Context(), "doctor", "--data-dir", t.TempDir(), "--bundle", t.TempDir(), "--nats-url", "nats://127.0.0.1:1")
+	sick := run(t.Context(), t, "doctor", "--data-dir", t.TempDir(), "--bundle", t.TempDir(), "--nats-url", "nats://127.0.0.1:1")
 	if sick.code != 1 || !strings.Contains(sick.out, "fail  bundle") || !strings.Contains(sick.out, "fail  nats") {
 		t.Errorf("exit code %d, want 1:\n%s", sick.code, sick.out)
 	}

@@ -37,7 +37,7 @@ func exitCode(err error) int {
 	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage
 	}
-	if _, ok := errors.AsType[*config.Invalid](err); ok {
+	if _, ok := errors.AsType[*config.InvalidError](err); ok {
 		return exitUsage
 	}
 	f := fault.From(err)

@@ -31,7 +31,7 @@ func describe(err error) failure {
 	if _, ok := errors.AsType[usageError](err); ok {
 		return out
 	}
-	if _, ok := errors.AsType[*config.Invalid](err); ok {
+	if _, ok := errors.AsType[*config.InvalidError](err); ok {
 		out.Reason = reasonName(faultv1.Reason_REASON_CONFIG_INVALID)
 		return out
 	}

@@ -33,7 +33,7 @@ func Main() int {
 // Run runs the command line with its own streams and environment.
 func Run(ctx context.Context, args []string, out, errs io.Writer, lookup func(string) (string, bool)) int {
 	a := &app{out: out, errs: errs, lookup: lookup}
-	root := a.root()
+	root := a.root() //nolint:contextcheck // cobra hands the context to what runs
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(errs)

@@ -22,18 +22,18 @@ func models(m worker.Models) []Finding {
 		}}
 	}
 	defer r.Close()
-	out := []Finding{
-		{Check: "onnx runtime", Status: OK, Detail: fmt.Sprintf("%s at %s", ort.Version, r.Path())},
-		{Check: "cpu", Status: OK, Detail: fmt.Sprintf("%d cores, %d threads a run", runtime.NumCPU(), m.Count())},
-		devices(r),
-		gpu(r),
-	}
 	chosen := Finding{Check: "provider", Status: OK, Detail: m.Provider + " can be used"}
 	if err := r.Check(m.Settings()); err != nil {
 		chosen.Status, chosen.Detail = Fail, err.Error()
 		chosen.Advice = "use --provider cpu, or name a library of ONNX Runtime " + ort.Version + " with this provider by --ort-library or --provider-library"
 	}
-	return append(out, chosen)
+	return []Finding{
+		{Check: "onnx runtime", Status: OK, Detail: fmt.Sprintf("%s at %s", ort.Version, r.Path())},
+		{Check: "cpu", Status: OK, Detail: fmt.Sprintf("%d cores, %d threads a run", runtime.NumCPU(), m.Count())},
+		devices(r),
+		gpu(r),
+		chosen,
+	}
 }
 
 func devices(r *ort.Runtime) Finding {
