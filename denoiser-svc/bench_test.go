@@ -28,6 +28,7 @@ func BenchmarkDenoise(b *testing.B) {
 }
 
 func benchmark(b *testing.B, steps int32) {
+	b.Helper()
 	env := stage.Env(b)
 	env.Threads = runtime.NumCPU()
 	if dir := os.Getenv("FACESTUDIO_BUNDLE"); dir != "" {
