@@ -61,6 +61,7 @@ type bar struct {
 }
 
 func (b *bar) Tell(p *gatewayv1.Progress) {
+	doing := fmt.Sprintf("%-22s", stageName(p.GetStage()))
 	if b.bar == nil {
 		b.bar = progressbar.NewOptions(100,
 			progressbar.OptionSetWriter(b.w),
@@ -68,10 +69,11 @@ func (b *bar) Tell(p *gatewayv1.Progress) {
 			progressbar.OptionClearOnFinish(),
 			progressbar.OptionThrottle(50*time.Millisecond),
 			progressbar.OptionSetPredictTime(true),
+			progressbar.OptionSetDescription(doing),
 			progressbar.OptionSetRenderBlankState(true),
 		)
 	}
-	b.bar.Describe(fmt.Sprintf("%-22s", stageName(p.GetStage())))
+	b.bar.Describe(doing)
 	if steps := p.GetSteps(); steps > 0 {
 		b.bar.ChangeMax(b.pictures * int(steps))
 		_ = b.bar.Set(int(p.GetPicture()*steps + p.GetStep()))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -63,7 +62,7 @@ func (a *app) up(ctx context.Context, c mesh.Config, t telemetry.Config) (err er
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = nil
 	}
-	tel.Logger().Info("stopped", slog.Any("error", err))
+	tel.Logger().Info("stopped")
 	return err
 }
 
