@@ -109,6 +109,8 @@ class Clip:
     text: TextConfig = field(default_factory=TextConfig)
     noise: float = 0.2  # added to embeddings before they are decoded, in training
     train: Train = field(default_factory=lambda: Train(minutes=14, steps=1_900, batch=64, lr=1.5e-3, ema=0.995))
+    # The text encoder alone, afterwards, against the finished embeddings.
+    text_train: Train = field(default_factory=lambda: Train(minutes=3, steps=2_000, batch=128, lr=1e-3, warmup=50, ema=0.99))
 
 
 @dataclass
@@ -121,7 +123,7 @@ class Face:
 class Prior:
     model: PriorConfig = field(default_factory=PriorConfig)
     steps: int = 10  # DDIM steps at run time
-    guidance: float = 1.5
+    guidance: float = 2.0
     train: Train = field(default_factory=lambda: Train(minutes=4, steps=4_000, batch=256, lr=1e-3, ema=0.998))
 
 
