@@ -4,9 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-face=${FACE:-examples/faces/ada.jpg}
-style=${STYLE:-examples/faces/bruno.jpg}
-prompt=${PROMPT:-"a photo of a smiling person with black hair"}
+face=${FACE:-examples/faces/jun.jpg}
+style=${STYLE:-examples/faces/marco.jpg}
+prompt=${PROMPT:-"a photo of a smiling man with black hair"}
 mkdir -p out
 
 generate() {
