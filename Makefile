@@ -99,6 +99,10 @@ $(PYTHON): training/requirements.txt
 train: setup-training ## Train the default bundle from the face shards (hours; resumes).
 	cd training && ../$(PYTHON) -m facestudio_training all --config configs/default.toml
 
+.PHONY: eval
+eval: build setup-training ## Measure the mesh's pictures of the development people.
+	cd training && ../$(PYTHON) -m facestudio_training eval --config configs/default.toml
+
 .PHONY: golden
 golden: setup-training ## Compute the golden values of the Go tests anew.
 	cd training && ../$(PYTHON) -m facestudio_training.golden

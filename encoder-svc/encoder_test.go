@@ -211,6 +211,7 @@ func TestEmbedImages(t *testing.T) {
 
 // masked returns the picture with the box masked by hand.
 func masked(t *testing.T, data []byte, b *mediav1.Box, scale float64, fill uint8) []byte {
+	t.Helper()
 	p := decode(t, data)
 	x, y, w, h := float64(b.GetX()), float64(b.GetY()), float64(b.GetWidth()), float64(b.GetHeight())
 	x0, x1 := math.Floor(x+w/2-scale*w/2), math.Ceil(x+w/2+scale*w/2)

@@ -6,5 +6,5 @@ import "sync"
 // longer than most of the tests. It is a global because the library is one.
 var (
 	keep    sync.Once
-	keepErr error
+	errKeep error
 )

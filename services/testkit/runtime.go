@@ -18,9 +18,9 @@ import (
 func Runtime(tb testing.TB) *ort.Runtime {
 	tb.Helper()
 	library := Library(tb)
-	keep.Do(func() { _, keepErr = ort.Start(library) })
-	if keepErr != nil {
-		tb.Fatal(keepErr)
+	keep.Do(func() { _, errKeep = ort.Start(library) })
+	if errKeep != nil {
+		tb.Fatal(errKeep)
 	}
 	started, err := ort.Start(library)
 	if err != nil {

@@ -12,11 +12,13 @@ from .config import ConfigError, load
 # In the order in which `all` runs them. A stage is the module stages/<name>.py
 # with run(cfg, minutes, threads); it is imported only when it is asked for.
 STAGES = ("data", "face", "clip", "text", "vae", "segmenter", "prior", "unet", "export")
+# Asked for by name only: measures the mesh with the exported bundle.
+EXTRA = ("eval",)
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="facestudio_training", description=__doc__)
-    parser.add_argument("stage", choices=[*STAGES, "all"])
+    parser.add_argument("stage", choices=[*STAGES, *EXTRA, "all"])
     parser.add_argument("--config", type=Path, default=Path("configs/default.toml"))
     parser.add_argument("--minutes", type=float, default=None,
                         help="stop cleanly after this many minutes (per stage); default: the config's")
