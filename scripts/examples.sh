@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Makes docs/examples.png, the row of pictures in README.md, with the default
+# bundle: face, style picture, result, of synthetic people.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+faces=examples/faces
+made=$(mktemp -d)
+trap 'rm -rf "$made"' EXIT
+
+cells=()
+add() {
+  local face=$1 style=$2 seed=$3
+  bin/facestudio generate --face "$faces/$face.jpg" --style "$faces/$style.jpg" --seed "$seed" -o "$made/$face.png"
+  cells+=("face=$faces/$face.jpg" "style=$faces/$style.jpg" "result=$made/$face.png")
+}
+
+add edith clara 1
+add marco jun 2
+add mei elena 3
+add erik jabari 4
+bin/facestudio sheet -o docs/examples.png --columns 6 --size 128 "${cells[@]}"
