@@ -51,9 +51,13 @@ def measured(cfg: Config) -> dict[str, str]:
 def efforts(cfg: Config) -> dict[str, str]:
     """How long each stage trained."""
     out = {}
-    for stage, name in (("vae", "vae"), ("clip", "clip_train"), ("face", "face_train"), ("segmenter", "segmenter_train"),
-                        ("prior", "prior_train"), ("unet", "unet")):
+    for label, stage, name in (
+        ("picture encoder and decoder", "vae", "vae"), ("decoder, refined", "vae", "decoder"),
+        ("vision and text encoders", "clip", "clip_train"), ("text encoder, trained on", "text", "text_train"),
+        ("face encoder", "face", "face_train"), ("segmenter", "segmenter", "segmenter_train"),
+        ("prior", "prior", "prior_train"), ("U-Net and guidance", "unet", "unet"),
+    ):
         effort = told(cfg, stage, name)
         if "images" in effort:
-            out[f"training of {stage}"] = f"{effort['images']:,} pictures seen in {effort['seconds'] / 60:.0f} minutes"
+            out[f"training: {label}"] = f"{effort['images']:,} pictures seen in {effort['seconds'] / 60:.0f} minutes"
     return out
