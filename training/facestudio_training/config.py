@@ -70,8 +70,8 @@ class Vae:
     shrunk: float = 0.25  # share of steps on latents averaged down by two
     crop: int = 64
     refine_noise: float = 0.3
-    train: Train = field(default_factory=lambda: Train(minutes=24, steps=20_000, batch=32, lr=2e-3, ema=0.998))
-    refine: Train = field(default_factory=lambda: Train(minutes=15, steps=20_000, batch=8, lr=1e-3, ema=0.998))
+    train: Train = field(default_factory=lambda: Train(minutes=18, steps=20_000, batch=32, lr=2e-3, ema=0.998))
+    refine: Train = field(default_factory=lambda: Train(minutes=27, steps=20_000, batch=8, lr=1e-3, ema=0.998))
 
 
 @dataclass
@@ -89,8 +89,9 @@ class Unet:
     other_photo: float = 0.5  # e_f from another photo of the person, where there is one
     anime: float = 0.04  # share of pictures without a person
     weight_floor: float = 0.3  # of the loss at the noisy end
-    compile: bool = True
-    train: Train = field(default_factory=lambda: Train(minutes=80, steps=20_000, batch=64, lr=1e-3, warmup=40, ema=0.997))
+    compile: bool = False  # torch.compile: worth its minutes of warm-up on idle cores only
+    train: Train = field(default_factory=lambda: Train(
+        minutes=80, steps=20_000, batch=64, lr=1e-3, warmup=40, ema=0.997))
 
 
 @dataclass

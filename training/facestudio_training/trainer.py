@@ -124,7 +124,7 @@ class Trainer:
                 self.save()
                 self.saved = time.monotonic()
         self.show()
-        self.save(done=True)
+        self.save()
         self.modules.eval()
 
     def step(self, loss: torch.Tensor, images: int = 0, **figures) -> None:
@@ -162,8 +162,9 @@ class Trainer:
               f"{self.images} images {100 * self.progress:.0f}% {left / 60:.1f} min left", flush=True)
         self.sum, self.count, self.shown = {}, 0, now
 
-    def save(self, done: bool = False) -> None:
-        self.meta.update(step=self.at, images=self.images, seconds=round(self.spent), done=done, log=self.log)
+    def save(self) -> None:
+        self.meta.update(step=self.at, images=self.images, seconds=round(self.spent),
+                         done=self.progress >= 1.0, log=self.log)
         save(self.path, self.ema, self.meta)
         beside = self.resume_path.with_suffix(".part")
         torch.save({"model": self.modules.state_dict(), "ema": self.ema,

@@ -50,7 +50,8 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
                                               cfg.data.mask_fill, STYLE)
         if time.monotonic() - shown > 15:
             shown = time.monotonic()
-            print(f"data: {i + 1}/{n} pictures, {(shown - started) / (i + 1) * (n - i - 1) / 60:.1f} min left", flush=True)
+            left = (shown - started) / (i + 1) * (n - i - 1) / 60
+            print(f"data: {i + 1}/{n} pictures, {left:.1f} min left", flush=True)
     for name, file in pictures.ARRAYS.items():
         arrays[name].flush()
         os.replace(at / (file + ".part"), at / file)

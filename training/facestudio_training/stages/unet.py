@@ -135,9 +135,9 @@ def latents(cfg: Config, held: pictures.Pictures) -> torch.Tensor:
     shown = started = time.monotonic()
     for i in range(0, len(rows), 64):
         pixels = held.pixels[rows[i:i + 64]]
-        for flip in (0, 1):
+        for flip, seen in enumerate((pixels, pixels[:, :, ::-1])):
             with torch.no_grad(), autocast():
-                out[rows[i:i + 64], flip] = encoder(vae.to_tensor(pixels[:, :, ::-1] if flip else pixels)).half().numpy()
+                out[rows[i:i + 64], flip] = encoder(vae.to_tensor(seen)).half().numpy()
         if time.monotonic() - shown > 15:
             shown = time.monotonic()
             left = (shown - started) / (i + 64) * (len(rows) - i - 64) / 60
@@ -169,7 +169,7 @@ def sheet(cfg: Config, held: pictures.Pictures, t: Trainer) -> None:
     """<state>/unet/sheet-<step>.png of held-out people, by the averaged weights. Rows: the person;
     made with the person's own picture as style; the next person's picture as style, above what
     it gave; the face alone."""
-    t.save()
+    t.save()  # load() reads the file
     unet, guidance = load(cfg)
     _, decoder = vae.load(cfg)
     style, face = embeddings(cfg, held)
@@ -181,8 +181,8 @@ def sheet(cfg: Config, held: pictures.Pictures, t: Trainer) -> None:
     z = sample(unet, guidance, e_h, e_f, (cfg.vae.latent_channels, side, side))
     with torch.no_grad(), autocast():
         made = ((decoder(z).float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
-    own, mixed_, alone = made.reshape(3, len(at), *made.shape[1:])
-    rows = [held.pixels[at], own, held.pixels[other], mixed_, alone]
+    own, styled, alone = made.reshape(3, len(at), *made.shape[1:])
+    rows = [held.pixels[at], own, held.pixels[other], styled, alone]
     grid = np.concatenate([np.concatenate(list(r), 1) for r in rows])
     Image.fromarray(grid).save(cfg.state("unet") / f"sheet-{t.at:06d}.png")
     print(f"unet: sheet-{t.at:06d}.png", flush=True)
