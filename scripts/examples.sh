@@ -15,8 +15,8 @@ add() {
   cells+=("face=$faces/$face.jpg" "style=$faces/$style.jpg" "result=$made/$face.png")
 }
 
-add edith clara 1
+add samuel erik 1
 add marco jun 2
 add mei elena 3
-add erik jabari 4
+add amara elena 4
 bin/facestudio sheet -o docs/examples.png --columns 6 --size 128 "${cells[@]}"
