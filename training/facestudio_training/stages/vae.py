@@ -1,8 +1,6 @@
-"""Trains the picture encoder and decoder; with --decoder, the decoder alone a while longer."""
+"""Trains the picture encoder and decoder; the stage `decoder` refines the decoder after it."""
 
 from __future__ import annotations
-
-import argparse
 
 import numpy as np
 import torch
@@ -18,20 +16,24 @@ from ..trainer import Trainer, autocast, save, setup
 OUTSIDE = ("encoder.enter", "encoder.leave", "decoder.enter", "decoder.leave")
 
 
-def arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="facestudio_training vae")
-    parser.add_argument("--decoder", action="store_true", help="refine the decoder with the encoder frozen")
-    return parser
-
-
-def run(cfg: Config, minutes: float | None = None, threads: int = 1, decoder: bool = False) -> None:
-    """Writes <state>/vae/vae.safetensors, and decoder.safetensors with --decoder."""
-    random = setup(threads, cfg.vae.train.seed + decoder)
+def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
+    """Writes <state>/vae/vae.safetensors."""
+    random = setup(threads, cfg.vae.train.seed)
     held = pictures.load(cfg)
-    if decoder:
-        train_decoder(cfg, held, minutes, random)
-    else:
-        train_both(cfg, held, minutes, random)
+    train_both(cfg, held, minutes, random)
+    report(cfg, held)
+
+
+def refine(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
+    """Trains the decoder alone, the encoder frozen; writes <state>/vae/decoder.safetensors."""
+    random = setup(threads, cfg.vae.train.seed + 1)
+    held = pictures.load(cfg)
+    train_decoder(cfg, held, minutes, random)
+    report(cfg, held)
+
+
+def report(cfg: Config, held: pictures.Pictures) -> None:
+    """Prints PSNR and draws the contact sheet."""
     encoder, dec = load(cfg)
     for split in ("dev", "example"):
         psnr = measure(encoder, dec, held, held.where(split))
