@@ -48,8 +48,8 @@ test-training: setup-training ## Run the tests of the training code.
 	$(PYTHON) -m pytest -q training/tests
 
 .PHONY: race
-race: setup ## Run the short Go tests with the race detector.
-	go test -race -short $(foreach m,$(filter-out proto,$(MODULES)),./$(m)/...)
+race: setup ## Run the Go tests with the race detector.
+	go test -race $(foreach m,$(filter-out proto,$(MODULES)),./$(m)/...)
 
 .PHONY: vet
 vet: ## go vet, every module.

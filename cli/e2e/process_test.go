@@ -39,9 +39,6 @@ func TestMain(m *testing.M) {
 // binaries builds every program and returns their folder.
 func binaries(t *testing.T) string {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("it builds and runs seven programs: run without -short")
-	}
 	built.once.Do(func() {
 		if built.dir, built.err = os.MkdirTemp("", "facestudio-e2e-"); built.err != nil { //nolint:usetesting // all tests share it; TestMain removes it
 			return
