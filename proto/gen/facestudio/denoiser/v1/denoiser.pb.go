@@ -84,6 +84,74 @@ func (Background) EnumDescriptor() ([]byte, []int) {
 	return file_facestudio_denoiser_v1_denoiser_proto_rawDescGZIP(), []int{0}
 }
 
+// Sampler names how noise becomes a picture. All of them visit the steps of the
+// bundle's schedule, and all chance comes from the seed.
+type Sampler int32
+
+const (
+	// The bundle's default, usually EULER_ANCESTRAL (paper 4.1).
+	Sampler_SAMPLER_UNSPECIFIED Sampler = 0
+	// Euler's method with fresh noise after each step (Karras et al. 2022 in the
+	// form of k-diffusion).
+	Sampler_SAMPLER_EULER_ANCESTRAL Sampler = 1
+	// Euler's method on the probability flow (Karras et al. 2022, algorithm 2
+	// without churn).
+	Sampler_SAMPLER_EULER Sampler = 2
+	// DDIM without noise, eta = 0 (Song et al. 2021).
+	Sampler_SAMPLER_DDIM Sampler = 3
+	// DPM-Solver++ of second order, multistep (Lu et al. 2022).
+	Sampler_SAMPLER_DPMPP_2M Sampler = 4
+	// UniPC of second order, B(h) = exp(h) - 1 (Zhao et al. 2023).
+	Sampler_SAMPLER_UNIPC Sampler = 5
+)
+
+// Enum value maps for Sampler.
+var (
+	Sampler_name = map[int32]string{
+		0: "SAMPLER_UNSPECIFIED",
+		1: "SAMPLER_EULER_ANCESTRAL",
+		2: "SAMPLER_EULER",
+		3: "SAMPLER_DDIM",
+		4: "SAMPLER_DPMPP_2M",
+		5: "SAMPLER_UNIPC",
+	}
+	Sampler_value = map[string]int32{
+		"SAMPLER_UNSPECIFIED":     0,
+		"SAMPLER_EULER_ANCESTRAL": 1,
+		"SAMPLER_EULER":           2,
+		"SAMPLER_DDIM":            3,
+		"SAMPLER_DPMPP_2M":        4,
+		"SAMPLER_UNIPC":           5,
+	}
+)
+
+func (x Sampler) Enum() *Sampler {
+	p := new(Sampler)
+	*p = x
+	return p
+}
+
+func (x Sampler) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Sampler) Descriptor() protoreflect.EnumDescriptor {
+	return file_facestudio_denoiser_v1_denoiser_proto_enumTypes[1].Descriptor()
+}
+
+func (Sampler) Type() protoreflect.EnumType {
+	return &file_facestudio_denoiser_v1_denoiser_proto_enumTypes[1]
+}
+
+func (x Sampler) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Sampler.Descriptor instead.
+func (Sampler) EnumDescriptor() ([]byte, []int) {
+	return file_facestudio_denoiser_v1_denoiser_proto_rawDescGZIP(), []int{1}
+}
+
 // Identity is one person of the picture.
 type Identity struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -175,10 +243,20 @@ type DenoiseRequest struct {
 	Alpha float32 `protobuf:"fixed32,12,opt,name=alpha,proto3" json:"alpha,omitempty"`
 	// What guides the background.
 	Background Background `protobuf:"varint,13,opt,name=background,proto3,enum=facestudio.denoiser.v1.Background" json:"background,omitempty"`
-	// The style picture, framed to the canvas. Needed by KEEP.
+	// The style picture, framed to the canvas. Needed by KEEP and by strength.
 	Style *v1.Picture `protobuf:"bytes,14,opt,name=style,proto3" json:"style,omitempty"`
 	// Sends a preview every so many steps; 0 sends none.
-	PreviewEvery  int32 `protobuf:"varint,15,opt,name=preview_every,json=previewEvery,proto3" json:"preview_every,omitempty"`
+	PreviewEvery int32 `protobuf:"varint,15,opt,name=preview_every,json=previewEvery,proto3" json:"preview_every,omitempty"`
+	// How noise becomes the picture.
+	Sampler Sampler `protobuf:"varint,16,opt,name=sampler,proto3,enum=facestudio.denoiser.v1.Sampler" json:"sampler,omitempty"`
+	// Spaces the noise levels as Karras et al. 2022, equation 5 (rho = 7), in
+	// place of the bundle's timesteps. DDIM does not have it.
+	KarrasSigmas bool `protobuf:"varint,17,opt,name=karras_sigmas,json=karrasSigmas,proto3" json:"karras_sigmas,omitempty"`
+	// Picture-to-picture: starts from the style picture's latents, noised to this
+	// share of the schedule, above 0 to 1, and makes only the last
+	// floor(strength * steps) of the steps, which must be at least one. Unset:
+	// starts from noise alone.
+	Strength      *float32 `protobuf:"fixed32,18,opt,name=strength,proto3,oneof" json:"strength,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -314,6 +392,27 @@ func (x *DenoiseRequest) GetStyle() *v1.Picture {
 func (x *DenoiseRequest) GetPreviewEvery() int32 {
 	if x != nil {
 		return x.PreviewEvery
+	}
+	return 0
+}
+
+func (x *DenoiseRequest) GetSampler() Sampler {
+	if x != nil {
+		return x.Sampler
+	}
+	return Sampler_SAMPLER_UNSPECIFIED
+}
+
+func (x *DenoiseRequest) GetKarrasSigmas() bool {
+	if x != nil {
+		return x.KarrasSigmas
+	}
+	return false
+}
+
+func (x *DenoiseRequest) GetStrength() float32 {
+	if x != nil && x.Strength != nil {
+		return *x.Strength
 	}
 	return 0
 }
@@ -549,7 +648,7 @@ const file_facestudio_denoiser_v1_denoiser_proto_rawDesc = "" +
 	"%facestudio/denoiser/v1/denoiser.proto\x12\x16facestudio.denoiser.v1\x1a%facestudio/jobqueue/v1/jobqueue.proto\x1a\x1ffacestudio/media/v1/media.proto\"\x80\x01\n" +
 	"\bIdentity\x12B\n" +
 	"\x0eface_embedding\x18\x01 \x01(\v2\x1b.facestudio.media.v1.TensorR\rfaceEmbedding\x120\n" +
-	"\x04mask\x18\x02 \x01(\v2\x1c.facestudio.media.v1.PictureR\x04mask\"\xe7\x04\n" +
+	"\x04mask\x18\x02 \x01(\v2\x1c.facestudio.media.v1.PictureR\x04mask\"\xf5\x05\n" +
 	"\x0eDenoiseRequest\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12\x1e\n" +
 	"\n" +
@@ -572,7 +671,11 @@ const file_facestudio_denoiser_v1_denoiser_proto_rawDesc = "" +
 	"background\x18\r \x01(\x0e2\".facestudio.denoiser.v1.BackgroundR\n" +
 	"background\x122\n" +
 	"\x05style\x18\x0e \x01(\v2\x1c.facestudio.media.v1.PictureR\x05style\x12#\n" +
-	"\rpreview_every\x18\x0f \x01(\x05R\fpreviewEvery\"\x9b\x01\n" +
+	"\rpreview_every\x18\x0f \x01(\x05R\fpreviewEvery\x129\n" +
+	"\asampler\x18\x10 \x01(\x0e2\x1f.facestudio.denoiser.v1.SamplerR\asampler\x12#\n" +
+	"\rkarras_sigmas\x18\x11 \x01(\bR\fkarrasSigmas\x12\x1f\n" +
+	"\bstrength\x18\x12 \x01(\x02H\x00R\bstrength\x88\x01\x01B\v\n" +
+	"\t_strength\"\x9b\x01\n" +
 	"\x0fDenoiseResponse\x12>\n" +
 	"\bprogress\x18\x01 \x01(\v2 .facestudio.denoiser.v1.ProgressH\x00R\bprogress\x12?\n" +
 	"\x06result\x18\x02 \x01(\v2%.facestudio.denoiser.v1.DenoiseResultH\x00R\x06resultB\a\n" +
@@ -591,7 +694,14 @@ const file_facestudio_denoiser_v1_denoiser_proto_rawDesc = "" +
 	"\x16BACKGROUND_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aBACKGROUND_RANDOM_IDENTITY\x10\x01\x12\x13\n" +
 	"\x0fBACKGROUND_MEAN\x10\x02\x12\x13\n" +
-	"\x0fBACKGROUND_KEEP\x10\x032w\n" +
+	"\x0fBACKGROUND_KEEP\x10\x03*\x8d\x01\n" +
+	"\aSampler\x12\x17\n" +
+	"\x13SAMPLER_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17SAMPLER_EULER_ANCESTRAL\x10\x01\x12\x11\n" +
+	"\rSAMPLER_EULER\x10\x02\x12\x10\n" +
+	"\fSAMPLER_DDIM\x10\x03\x12\x14\n" +
+	"\x10SAMPLER_DPMPP_2M\x10\x04\x12\x11\n" +
+	"\rSAMPLER_UNIPC\x10\x052w\n" +
 	"\x0fDenoiserService\x12d\n" +
 	"\aDenoise\x12&.facestudio.denoiser.v1.DenoiseRequest\x1a'.facestudio.denoiser.v1.DenoiseResponse\"\x06\xea\xe0\x18\x02\n" +
 	"\x000\x01B\xf3\x01\n" +
@@ -609,37 +719,39 @@ func file_facestudio_denoiser_v1_denoiser_proto_rawDescGZIP() []byte {
 	return file_facestudio_denoiser_v1_denoiser_proto_rawDescData
 }
 
-var file_facestudio_denoiser_v1_denoiser_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_facestudio_denoiser_v1_denoiser_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_facestudio_denoiser_v1_denoiser_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_facestudio_denoiser_v1_denoiser_proto_goTypes = []any{
 	(Background)(0),         // 0: facestudio.denoiser.v1.Background
-	(*Identity)(nil),        // 1: facestudio.denoiser.v1.Identity
-	(*DenoiseRequest)(nil),  // 2: facestudio.denoiser.v1.DenoiseRequest
-	(*DenoiseResponse)(nil), // 3: facestudio.denoiser.v1.DenoiseResponse
-	(*Progress)(nil),        // 4: facestudio.denoiser.v1.Progress
-	(*DenoiseResult)(nil),   // 5: facestudio.denoiser.v1.DenoiseResult
-	(*v1.Tensor)(nil),       // 6: facestudio.media.v1.Tensor
-	(*v1.Picture)(nil),      // 7: facestudio.media.v1.Picture
+	(Sampler)(0),            // 1: facestudio.denoiser.v1.Sampler
+	(*Identity)(nil),        // 2: facestudio.denoiser.v1.Identity
+	(*DenoiseRequest)(nil),  // 3: facestudio.denoiser.v1.DenoiseRequest
+	(*DenoiseResponse)(nil), // 4: facestudio.denoiser.v1.DenoiseResponse
+	(*Progress)(nil),        // 5: facestudio.denoiser.v1.Progress
+	(*DenoiseResult)(nil),   // 6: facestudio.denoiser.v1.DenoiseResult
+	(*v1.Tensor)(nil),       // 7: facestudio.media.v1.Tensor
+	(*v1.Picture)(nil),      // 8: facestudio.media.v1.Picture
 }
 var file_facestudio_denoiser_v1_denoiser_proto_depIdxs = []int32{
-	6,  // 0: facestudio.denoiser.v1.Identity.face_embedding:type_name -> facestudio.media.v1.Tensor
-	7,  // 1: facestudio.denoiser.v1.Identity.mask:type_name -> facestudio.media.v1.Picture
-	1,  // 2: facestudio.denoiser.v1.DenoiseRequest.identities:type_name -> facestudio.denoiser.v1.Identity
-	6,  // 3: facestudio.denoiser.v1.DenoiseRequest.image_embedding:type_name -> facestudio.media.v1.Tensor
-	6,  // 4: facestudio.denoiser.v1.DenoiseRequest.text_image_embedding:type_name -> facestudio.media.v1.Tensor
+	7,  // 0: facestudio.denoiser.v1.Identity.face_embedding:type_name -> facestudio.media.v1.Tensor
+	8,  // 1: facestudio.denoiser.v1.Identity.mask:type_name -> facestudio.media.v1.Picture
+	2,  // 2: facestudio.denoiser.v1.DenoiseRequest.identities:type_name -> facestudio.denoiser.v1.Identity
+	7,  // 3: facestudio.denoiser.v1.DenoiseRequest.image_embedding:type_name -> facestudio.media.v1.Tensor
+	7,  // 4: facestudio.denoiser.v1.DenoiseRequest.text_image_embedding:type_name -> facestudio.media.v1.Tensor
 	0,  // 5: facestudio.denoiser.v1.DenoiseRequest.background:type_name -> facestudio.denoiser.v1.Background
-	7,  // 6: facestudio.denoiser.v1.DenoiseRequest.style:type_name -> facestudio.media.v1.Picture
-	4,  // 7: facestudio.denoiser.v1.DenoiseResponse.progress:type_name -> facestudio.denoiser.v1.Progress
-	5,  // 8: facestudio.denoiser.v1.DenoiseResponse.result:type_name -> facestudio.denoiser.v1.DenoiseResult
-	7,  // 9: facestudio.denoiser.v1.Progress.preview:type_name -> facestudio.media.v1.Picture
-	7,  // 10: facestudio.denoiser.v1.DenoiseResult.picture:type_name -> facestudio.media.v1.Picture
-	2,  // 11: facestudio.denoiser.v1.DenoiserService.Denoise:input_type -> facestudio.denoiser.v1.DenoiseRequest
-	3,  // 12: facestudio.denoiser.v1.DenoiserService.Denoise:output_type -> facestudio.denoiser.v1.DenoiseResponse
-	12, // [12:13] is the sub-list for method output_type
-	11, // [11:12] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	8,  // 6: facestudio.denoiser.v1.DenoiseRequest.style:type_name -> facestudio.media.v1.Picture
+	1,  // 7: facestudio.denoiser.v1.DenoiseRequest.sampler:type_name -> facestudio.denoiser.v1.Sampler
+	5,  // 8: facestudio.denoiser.v1.DenoiseResponse.progress:type_name -> facestudio.denoiser.v1.Progress
+	6,  // 9: facestudio.denoiser.v1.DenoiseResponse.result:type_name -> facestudio.denoiser.v1.DenoiseResult
+	8,  // 10: facestudio.denoiser.v1.Progress.preview:type_name -> facestudio.media.v1.Picture
+	8,  // 11: facestudio.denoiser.v1.DenoiseResult.picture:type_name -> facestudio.media.v1.Picture
+	3,  // 12: facestudio.denoiser.v1.DenoiserService.Denoise:input_type -> facestudio.denoiser.v1.DenoiseRequest
+	4,  // 13: facestudio.denoiser.v1.DenoiserService.Denoise:output_type -> facestudio.denoiser.v1.DenoiseResponse
+	13, // [13:14] is the sub-list for method output_type
+	12, // [12:13] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_facestudio_denoiser_v1_denoiser_proto_init() }
@@ -647,6 +759,7 @@ func file_facestudio_denoiser_v1_denoiser_proto_init() {
 	if File_facestudio_denoiser_v1_denoiser_proto != nil {
 		return
 	}
+	file_facestudio_denoiser_v1_denoiser_proto_msgTypes[1].OneofWrappers = []any{}
 	file_facestudio_denoiser_v1_denoiser_proto_msgTypes[2].OneofWrappers = []any{
 		(*DenoiseResponse_Progress)(nil),
 		(*DenoiseResponse_Result)(nil),
@@ -656,7 +769,7 @@ func file_facestudio_denoiser_v1_denoiser_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_facestudio_denoiser_v1_denoiser_proto_rawDesc), len(file_facestudio_denoiser_v1_denoiser_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      2,
 			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   1,
