@@ -60,12 +60,18 @@ def compose(people: list[Person], height: int, width: int, rng: np.random.Genera
         matrix = np.array([[flip * scale, 0, left + (scale * size if flip < 0 else 0)], [0, scale, top]])
         alpha = cv2.warpAffine(mask, matrix, (width, height), flags=cv2.INTER_LINEAR)
         pasted = cv2.warpAffine(augment.colour(picture, rng, 0.12), matrix, (width, height), flags=cv2.INTER_LINEAR)
-        canvas += alpha[..., None] * (pasted - canvas)
-        masks = [m * (1 - alpha) for m in masks] + [alpha]
+        masks = paste(canvas, masks, pasted, alpha)
         boxes.append(moved(box, matrix))
     visible = [k for k, m in enumerate(masks) if shown(m, boxes[k]) > 0.4] or [len(masks) - 1]
     asked = int(rng.choice(visible))
     return Scene(canvas.clip(0, 255).astype(np.uint8), masks[asked], wobble(boxes[asked], rng))
+
+
+def paste(canvas: np.ndarray, masks: list[np.ndarray], picture: np.ndarray, alpha: np.ndarray) -> list[np.ndarray]:
+    """Puts picture [H,W,3] over canvas, in place, where alpha [H,W] says; returns what is seen of
+    everybody, the new person last."""
+    canvas += alpha[..., None] * (picture - canvas)
+    return [m * (1 - alpha) for m in masks] + [alpha]
 
 
 def empty(picture: np.ndarray, mask: np.ndarray, height: int, width: int) -> np.ndarray:
