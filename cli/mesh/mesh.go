@@ -23,6 +23,7 @@ import (
 	prior "github.com/facestudio/facestudio/prior-svc"
 	segmenter "github.com/facestudio/facestudio/segmenter-svc"
 	"github.com/facestudio/facestudio/services/bundle"
+	"github.com/facestudio/facestudio/services/heap"
 	"github.com/facestudio/facestudio/services/jobqueue/embedded"
 	"github.com/facestudio/facestudio/services/ort"
 	"github.com/facestudio/facestudio/services/rpc"
@@ -59,6 +60,8 @@ func Open(ctx context.Context, c Config, log *slog.Logger) (*Mesh, error) {
 }
 
 func (m *Mesh) open(ctx context.Context, c Config) error {
+	floor := heap.Hold(heap.Default)
+	m.onClose(func() error { floor.Release(); return nil })
 	if err := m.listen(ctx, c.RPC); err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
 // Package blob stores bytes by their digest: pictures and whatever else is too
-// large for a message (above 64 KiB). Messages carry a mediav1.Blob, which says
+// large for a message (pictures above InlineSize). Messages carry a mediav1.Blob, which says
 // what the bytes must be; whoever reads them checks that.
 //
 // A blob's key is <tenant>/<retention>/<sha256>. A store only ever answers for

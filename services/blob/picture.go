@@ -8,8 +8,9 @@ import (
 )
 
 // InlineSize is the most bytes that a picture has inside a message between
-// services: 64 KiB less what the message around it may need.
-const InlineSize = 48 << 10
+// services. A JetStream server keeps the block that it writes, up to 8 MiB a
+// stream, in memory while somebody reads it: pictures would fill that in minutes.
+const InlineSize = 8 << 10
 
 // Picture returns the encoded bytes of a picture, inline or by digest. It fails
 // with BLOB_MISSING when they are gone and INVALID_FIELD when the message has

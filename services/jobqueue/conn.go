@@ -17,7 +17,7 @@ import (
 )
 
 // MaxPayload bounds a request, a response and a message of a stream, in bytes.
-// Pictures and tensors above 64 KiB travel by digest; a message of several
+// Large pictures and tensors above 64 KiB travel by digest; a message of several
 // smaller ones still fits.
 const MaxPayload = 256 << 10
 

@@ -1,0 +1,107 @@
+// Package heap steers Go's garbage collector in a process whose memory is
+// mostly not Go's.
+//
+// The collector lets the heap grow to twice what is live, so that a cache of 1
+// MiB that fills costs 2 MiB of resident memory, and a small heap that is
+// collected all the time costs processor time. A Floor keeps the size at which
+// the next collection begins at one value for as long as what is live is less
+// than half of it: resident memory is then level from the first requests on.
+// Above that the collector works as by default.
+package heap
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"sync"
+)
+
+// Default is a floor for a process that serves models, bytes: about what such a
+// process needs while it starts.
+const Default = 32 << 20
+
+const (
+	// defaultPercent is the collector's own setting.
+	defaultPercent = 100
+	// least is the heap that the collector starts with at GOGC=100; it grows with
+	// GOGC (runtime/mgcpacer.go, defaultHeapMinimum).
+	least = 4 << 20
+)
+
+// Floor holds the collector until it is released.
+type Floor struct {
+	size     uint64
+	original int
+
+	mu       sync.Mutex
+	percent  int
+	released bool
+}
+
+// Hold begins to keep the heap's size at the start of a collection at the floor,
+// in bytes, until Release. It is a setting of the whole process. When the operator
+// has set GOGC or GOMEMLIMIT it does nothing.
+func Hold(size uint64) *Floor {
+	f := &Floor{size: size}
+	_, percent := os.LookupEnv("GOGC")
+	_, limit := os.LookupEnv("GOMEMLIMIT")
+	if f.released = percent || limit; f.released {
+		return f
+	}
+	f.percent = f.wanted()
+	f.original = debug.SetGCPercent(f.percent)
+	f.watch()
+	return f
+}
+
+// Release gives the collector its earlier setting back.
+func (f *Floor) Release() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.released {
+		return
+	}
+	f.released = true
+	debug.SetGCPercent(f.original)
+}
+
+// cycle is dropped at once, so that the next collection cleans it up. It is large
+// enough not to share its place with objects that live on.
+type cycle struct{ _ [32]byte }
+
+// watch adjusts after every collection.
+func (f *Floor) watch() {
+	runtime.AddCleanup(&cycle{}, (*Floor).collected, f)
+}
+
+func (f *Floor) collected() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.released {
+		return
+	}
+	if percent := f.wanted(); percent != f.percent {
+		f.percent = percent
+		debug.SetGCPercent(percent)
+	}
+	f.watch()
+}
+
+func (f *Floor) wanted() int {
+	samples := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"}}
+	metrics.Read(samples)
+	return Percent(f.size, samples[0].Value.Uint64(), samples[1].Value.Uint64()+samples[2].Value.Uint64())
+}
+
+// Percent is the GOGC with which the next collection begins at floor bytes: the
+// collector's goal is live + (live + roots) * GOGC / 100 (go.dev/doc/gc-guide).
+// It is the default when that goal would be below twice the live heap, and never
+// so much that the least heap would exceed the floor.
+func Percent(floor, live, roots uint64) int {
+	if floor/2 <= live {
+		return defaultPercent
+	}
+	grown := (floor - live) * 100 / max(live+roots, 1)
+	return int(max(min(grown, floor*100/least), defaultPercent))
+}
