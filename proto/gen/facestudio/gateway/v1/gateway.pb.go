@@ -417,7 +417,14 @@ type Progress struct {
 	// Sampling steps done.
 	Step int32 `protobuf:"varint,3,opt,name=step,proto3" json:"step,omitempty"`
 	// Sampling steps in all.
-	Steps         int32 `protobuf:"varint,4,opt,name=steps,proto3" json:"steps,omitempty"`
+	Steps int32 `protobuf:"varint,4,opt,name=steps,proto3" json:"steps,omitempty"`
+	// While it is queued: its place among those that wait, 1 being the next; as
+	// of when it was told, since others may be put before it. 0 when it does not
+	// wait, or the place is not known.
+	Position int32 `protobuf:"varint,5,opt,name=position,proto3" json:"position,omitempty"`
+	// Estimated time until it ends, from what generations took lately. Unset when
+	// that is not known.
+	Remaining     *durationpb.Duration `protobuf:"bytes,6,opt,name=remaining,proto3" json:"remaining,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -478,6 +485,20 @@ func (x *Progress) GetSteps() int32 {
 		return x.Steps
 	}
 	return 0
+}
+
+func (x *Progress) GetPosition() int32 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *Progress) GetRemaining() *durationpb.Duration {
+	if x != nil {
+		return x.Remaining
+	}
+	return nil
 }
 
 // ResultPicture is a picture that a generation made.
@@ -908,7 +929,11 @@ func (x *ListGenerationsResponse) GetNextPageToken() string {
 type WatchGenerationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "generations/{generation}".
-	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Number of the last event that the caller has seen, to go on after a lost
+	// connection: every change of state after it is sent, also those that happened
+	// meanwhile. 0: from the generation as it stands.
+	After         uint64 `protobuf:"varint,2,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -950,6 +975,13 @@ func (x *WatchGenerationRequest) GetName() string {
 	return ""
 }
 
+func (x *WatchGenerationRequest) GetAfter() uint64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
 // WatchGenerationResponse is one event of a generation.
 type WatchGenerationResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -959,7 +991,10 @@ type WatchGenerationResponse struct {
 	//
 	//	*WatchGenerationResponse_Generation
 	//	*WatchGenerationResponse_Progress
-	Event         isWatchGenerationResponse_Event `protobuf_oneof:"event"`
+	Event isWatchGenerationResponse_Event `protobuf_oneof:"event"`
+	// Number of the newest change of state that the caller knows with this event;
+	// it never falls within one generation. See WatchGenerationRequest.after.
+	Number        uint64 `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1017,6 +1052,13 @@ func (x *WatchGenerationResponse) GetProgress() *ProgressEvent {
 		}
 	}
 	return nil
+}
+
+func (x *WatchGenerationResponse) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
 }
 
 type isWatchGenerationResponse_Event interface {
@@ -1287,12 +1329,14 @@ const file_facestudio_gateway_v1_gateway_proto_rawDesc = "" +
 	"\x0f_guidance_scaleB\x10\n" +
 	"\x0e_picture_countB\b\n" +
 	"\x06_widthB\t\n" +
-	"\a_height\"d\n" +
+	"\a_height\"\xb9\x01\n" +
 	"\bProgress\x12\x14\n" +
 	"\x05stage\x18\x01 \x01(\tR\x05stage\x12\x18\n" +
 	"\apicture\x18\x02 \x01(\x05R\apicture\x12\x12\n" +
 	"\x04step\x18\x03 \x01(\x05R\x04step\x12\x14\n" +
-	"\x05steps\x18\x04 \x01(\x05R\x05steps\"\xb9\x01\n" +
+	"\x05steps\x18\x04 \x01(\x05R\x05steps\x12\x1a\n" +
+	"\bposition\x18\x05 \x01(\x05R\bposition\x127\n" +
+	"\tremaining\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\tremaining\"\xb9\x01\n" +
 	"\rResultPicture\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12-\n" +
 	"\x04blob\x18\x02 \x01(\v2\x19.facestudio.media.v1.BlobR\x04blob\x12\x14\n" +
@@ -1324,14 +1368,16 @@ const file_facestudio_gateway_v1_gateway_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"\x86\x01\n" +
 	"\x17ListGenerationsResponse\x12C\n" +
 	"\vgenerations\x18\x01 \x03(\v2!.facestudio.gateway.v1.GenerationR\vgenerations\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\",\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"B\n" +
 	"\x16WatchGenerationRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"\xab\x01\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05after\x18\x02 \x01(\x04R\x05after\"\xc3\x01\n" +
 	"\x17WatchGenerationResponse\x12C\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\v2!.facestudio.gateway.v1.GenerationH\x00R\n" +
 	"generation\x12B\n" +
-	"\bprogress\x18\x02 \x01(\v2$.facestudio.gateway.v1.ProgressEventH\x00R\bprogressB\a\n" +
+	"\bprogress\x18\x02 \x01(\v2$.facestudio.gateway.v1.ProgressEventH\x00R\bprogress\x12\x16\n" +
+	"\x06number\x18\x03 \x01(\x04R\x06numberB\a\n" +
 	"\x05event\"\x84\x01\n" +
 	"\rProgressEvent\x12;\n" +
 	"\bprogress\x18\x01 \x01(\v2\x1f.facestudio.gateway.v1.ProgressR\bprogress\x126\n" +
@@ -1417,33 +1463,34 @@ var file_facestudio_gateway_v1_gateway_proto_depIdxs = []int32{
 	22, // 11: facestudio.gateway.v1.Generation.create_time:type_name -> google.protobuf.Timestamp
 	22, // 12: facestudio.gateway.v1.Generation.start_time:type_name -> google.protobuf.Timestamp
 	22, // 13: facestudio.gateway.v1.Generation.end_time:type_name -> google.protobuf.Timestamp
-	23, // 14: facestudio.gateway.v1.ResultPicture.blob:type_name -> facestudio.media.v1.Blob
-	5,  // 15: facestudio.gateway.v1.ResultPicture.faces:type_name -> facestudio.gateway.v1.ResultFace
-	24, // 16: facestudio.gateway.v1.ResultFace.box:type_name -> facestudio.media.v1.Box
-	21, // 17: facestudio.gateway.v1.PhotoVerdict.fault:type_name -> facestudio.fault.v1.Fault
-	2,  // 18: facestudio.gateway.v1.CreateGenerationRequest.generation:type_name -> facestudio.gateway.v1.Generation
-	2,  // 19: facestudio.gateway.v1.ListGenerationsResponse.generations:type_name -> facestudio.gateway.v1.Generation
-	2,  // 20: facestudio.gateway.v1.WatchGenerationResponse.generation:type_name -> facestudio.gateway.v1.Generation
-	13, // 21: facestudio.gateway.v1.WatchGenerationResponse.progress:type_name -> facestudio.gateway.v1.ProgressEvent
-	3,  // 22: facestudio.gateway.v1.ProgressEvent.progress:type_name -> facestudio.gateway.v1.Progress
-	18, // 23: facestudio.gateway.v1.ProgressEvent.preview:type_name -> facestudio.media.v1.Picture
-	7,  // 24: facestudio.gateway.v1.GenerationService.CreateGeneration:input_type -> facestudio.gateway.v1.CreateGenerationRequest
-	8,  // 25: facestudio.gateway.v1.GenerationService.GetGeneration:input_type -> facestudio.gateway.v1.GetGenerationRequest
-	9,  // 26: facestudio.gateway.v1.GenerationService.ListGenerations:input_type -> facestudio.gateway.v1.ListGenerationsRequest
-	11, // 27: facestudio.gateway.v1.GenerationService.WatchGeneration:input_type -> facestudio.gateway.v1.WatchGenerationRequest
-	14, // 28: facestudio.gateway.v1.GenerationService.CancelGeneration:input_type -> facestudio.gateway.v1.CancelGenerationRequest
-	15, // 29: facestudio.gateway.v1.GenerationService.GetPicture:input_type -> facestudio.gateway.v1.GetPictureRequest
-	2,  // 30: facestudio.gateway.v1.GenerationService.CreateGeneration:output_type -> facestudio.gateway.v1.Generation
-	2,  // 31: facestudio.gateway.v1.GenerationService.GetGeneration:output_type -> facestudio.gateway.v1.Generation
-	10, // 32: facestudio.gateway.v1.GenerationService.ListGenerations:output_type -> facestudio.gateway.v1.ListGenerationsResponse
-	12, // 33: facestudio.gateway.v1.GenerationService.WatchGeneration:output_type -> facestudio.gateway.v1.WatchGenerationResponse
-	2,  // 34: facestudio.gateway.v1.GenerationService.CancelGeneration:output_type -> facestudio.gateway.v1.Generation
-	16, // 35: facestudio.gateway.v1.GenerationService.GetPicture:output_type -> facestudio.gateway.v1.GetPictureResponse
-	30, // [30:36] is the sub-list for method output_type
-	24, // [24:30] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	20, // 14: facestudio.gateway.v1.Progress.remaining:type_name -> google.protobuf.Duration
+	23, // 15: facestudio.gateway.v1.ResultPicture.blob:type_name -> facestudio.media.v1.Blob
+	5,  // 16: facestudio.gateway.v1.ResultPicture.faces:type_name -> facestudio.gateway.v1.ResultFace
+	24, // 17: facestudio.gateway.v1.ResultFace.box:type_name -> facestudio.media.v1.Box
+	21, // 18: facestudio.gateway.v1.PhotoVerdict.fault:type_name -> facestudio.fault.v1.Fault
+	2,  // 19: facestudio.gateway.v1.CreateGenerationRequest.generation:type_name -> facestudio.gateway.v1.Generation
+	2,  // 20: facestudio.gateway.v1.ListGenerationsResponse.generations:type_name -> facestudio.gateway.v1.Generation
+	2,  // 21: facestudio.gateway.v1.WatchGenerationResponse.generation:type_name -> facestudio.gateway.v1.Generation
+	13, // 22: facestudio.gateway.v1.WatchGenerationResponse.progress:type_name -> facestudio.gateway.v1.ProgressEvent
+	3,  // 23: facestudio.gateway.v1.ProgressEvent.progress:type_name -> facestudio.gateway.v1.Progress
+	18, // 24: facestudio.gateway.v1.ProgressEvent.preview:type_name -> facestudio.media.v1.Picture
+	7,  // 25: facestudio.gateway.v1.GenerationService.CreateGeneration:input_type -> facestudio.gateway.v1.CreateGenerationRequest
+	8,  // 26: facestudio.gateway.v1.GenerationService.GetGeneration:input_type -> facestudio.gateway.v1.GetGenerationRequest
+	9,  // 27: facestudio.gateway.v1.GenerationService.ListGenerations:input_type -> facestudio.gateway.v1.ListGenerationsRequest
+	11, // 28: facestudio.gateway.v1.GenerationService.WatchGeneration:input_type -> facestudio.gateway.v1.WatchGenerationRequest
+	14, // 29: facestudio.gateway.v1.GenerationService.CancelGeneration:input_type -> facestudio.gateway.v1.CancelGenerationRequest
+	15, // 30: facestudio.gateway.v1.GenerationService.GetPicture:input_type -> facestudio.gateway.v1.GetPictureRequest
+	2,  // 31: facestudio.gateway.v1.GenerationService.CreateGeneration:output_type -> facestudio.gateway.v1.Generation
+	2,  // 32: facestudio.gateway.v1.GenerationService.GetGeneration:output_type -> facestudio.gateway.v1.Generation
+	10, // 33: facestudio.gateway.v1.GenerationService.ListGenerations:output_type -> facestudio.gateway.v1.ListGenerationsResponse
+	12, // 34: facestudio.gateway.v1.GenerationService.WatchGeneration:output_type -> facestudio.gateway.v1.WatchGenerationResponse
+	2,  // 35: facestudio.gateway.v1.GenerationService.CancelGeneration:output_type -> facestudio.gateway.v1.Generation
+	16, // 36: facestudio.gateway.v1.GenerationService.GetPicture:output_type -> facestudio.gateway.v1.GetPictureResponse
+	31, // [31:37] is the sub-list for method output_type
+	25, // [25:31] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_facestudio_gateway_v1_gateway_proto_init() }
