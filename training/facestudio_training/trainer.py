@@ -67,7 +67,8 @@ class Trainer:
     larger of the share of steps and the share of minutes used, so a stage that is cut
     short by the clock still ends at a low rate. Files in `folder`: <name>.safetensors
     (EMA weights, keys "<module>.<parameter>", what other stages load), <name>.json, and
-    <name>.resume.pt (raw weights, optimiser, counters), written beside and renamed.
+    <name>.resume.pt (raw weights, optimiser, counters), written beside and renamed. Without the last
+    the stage starts from the first, with a fresh optimiser and schedule.
     """
 
     def __init__(self, folder: Path, name: str, modules: dict[str, torch.nn.Module], train: Train,
@@ -86,6 +87,8 @@ class Trainer:
         self.meta: dict = {}
         if not fresh and self.resume_path.exists():
             self._resume()
+        elif not fresh and self.path.exists():
+            self._start()
         self.sum, self.count = {}, 0
 
     @property
@@ -174,6 +177,16 @@ class Trainer:
     def load_ema(self) -> None:
         """Puts the EMA weights into the modules, for measuring after training."""
         self.modules.load_state_dict(self.ema)
+
+    def _start(self) -> None:
+        """From the averaged weights alone: another machine's, or a bundle's."""
+        self.modules.load_state_dict(load_file(str(self.path)))
+        self.ema = {k: v.detach().clone() for k, v in self.modules.state_dict().items()}
+        text = self.path.with_suffix(".json")
+        before = json.loads(text.read_text()) if text.exists() else {}
+        self.images = before.get("images", 0)
+        self.meta = {"seconds_before": before.get("seconds", 0) + before.get("seconds_before", 0)}
+        print(f"{self.name}: started from {self.path.name}, {self.images} images seen before", flush=True)
 
     def _resume(self) -> None:
         held = torch.load(self.resume_path, weights_only=True)

@@ -59,5 +59,6 @@ def efforts(cfg: Config) -> dict[str, str]:
     ):
         effort = told(cfg, stage, name)
         if "images" in effort:
-            out[f"training: {label}"] = f"{effort['images']:,} pictures seen in {effort['seconds'] / 60:.0f} minutes"
+            minutes = (effort["seconds"] + effort.get("seconds_before", 0)) / 60
+            out[f"training: {label}"] = f"{effort['images']:,} pictures seen in {minutes:.0f} minutes"
     return out
