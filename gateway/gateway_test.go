@@ -152,7 +152,7 @@ func (m *mesh) serve(c gateway.Config) (client gatewayv1.GenerationServiceClient
 func (m *mesh) request() *gatewayv1.CreateGenerationRequest {
 	faces := testkit.ExampleFaces(m.t)
 	return &gatewayv1.CreateGenerationRequest{Generation: &gatewayv1.Generation{
-		Subjects:     []*gatewayv1.Subject{{Name: "ada", Photos: []*mediav1.Picture{inline(faces[0])}}},
+		Subjects:     []*gatewayv1.GenerationSubject{{Name: "ada", Photos: []*mediav1.Picture{inline(faces[0])}}},
 		Style:        inline(faces[1]),
 		Prompt:       "smiling",
 		PictureCount: new(int32(2)),

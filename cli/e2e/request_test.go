@@ -22,7 +22,7 @@ func inline(data []byte) *mediav1.Picture {
 func request(t *testing.T, more ...func(*gatewayv1.Generation)) *gatewayv1.Generation {
 	t.Helper()
 	g := &gatewayv1.Generation{
-		Subjects: []*gatewayv1.Subject{{Photos: []*mediav1.Picture{inline(example(t, "amara"))}}},
+		Subjects: []*gatewayv1.GenerationSubject{{Photos: []*mediav1.Picture{inline(example(t, "amara"))}}},
 		Style:    inline(example(t, "erik")),
 		Seed:     new(uint64(7)),
 		Steps:    new(int32(4)),

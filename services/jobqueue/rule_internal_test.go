@@ -98,7 +98,7 @@ func TestCanonicalSeesEveryKindOfField(t *testing.T) {
 	}
 	base := func() *gatewayv1.CreateGenerationRequest {
 		return &gatewayv1.CreateGenerationRequest{Generation: &gatewayv1.Generation{
-			Labels: map[string]string{"a": "1", "b": "2"}, Subjects: []*gatewayv1.Subject{{Name: "ada"}},
+			Labels: map[string]string{"a": "1", "b": "2"}, Subjects: []*gatewayv1.GenerationSubject{{Name: "ada"}},
 		}}
 	}
 	want := sum(base(), "generation")
@@ -120,7 +120,7 @@ func TestCanonicalSeesEveryKindOfField(t *testing.T) {
 			g.Style = &mediav1.Picture{Source: &mediav1.Picture_Data{Data: []byte("d")}}
 		},
 		"empty message":    func(g *gatewayv1.Generation) { g.Style = &mediav1.Picture{} },
-		"list":             func(g *gatewayv1.Generation) { g.Subjects = append(g.Subjects, &gatewayv1.Subject{}) },
+		"list":             func(g *gatewayv1.Generation) { g.Subjects = append(g.Subjects, &gatewayv1.GenerationSubject{}) },
 		"inside a message": func(g *gatewayv1.Generation) { g.Subjects[0].Name = "adb" },
 		"bool": func(g *gatewayv1.Generation) {
 			g.PhotoVerdicts = []*gatewayv1.PhotoVerdict{{Used: true}}

@@ -42,7 +42,7 @@ func TestRun(t *testing.T) {
 			RPC:     rpc.Config{MaxMessage: rpc.DefaultMaxMessage, Grace: time.Second},
 		},
 		Generation: &gatewayv1.Generation{
-			Subjects: []*gatewayv1.Subject{{Photos: []*mediav1.Picture{picture}}},
+			Subjects: []*gatewayv1.GenerationSubject{{Photos: []*mediav1.Picture{picture}}},
 			Style:    picture, Steps: new(int32(3)),
 		},
 		Pictures: 4,

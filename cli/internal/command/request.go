@@ -62,7 +62,7 @@ func (w *wish) generation(cmd *cobra.Command) (*gatewayv1.Generation, error) {
 	}
 	given := cmd.Flags().Changed
 	g := &gatewayv1.Generation{Prompt: w.prompt, Labels: w.labels, PreviewEvery: w.previewEvery}
-	subject := &gatewayv1.Subject{}
+	subject := &gatewayv1.GenerationSubject{}
 	for _, path := range w.faces {
 		photo, err := readPhoto(path, "--face "+path)
 		if err != nil {
@@ -70,7 +70,7 @@ func (w *wish) generation(cmd *cobra.Command) (*gatewayv1.Generation, error) {
 		}
 		subject.Photos = append(subject.Photos, photo)
 	}
-	g.Subjects = []*gatewayv1.Subject{subject}
+	g.Subjects = []*gatewayv1.GenerationSubject{subject}
 	if w.style != "" {
 		style, err := readPhoto(w.style, "--style "+w.style)
 		if err != nil {

@@ -80,7 +80,7 @@ func request(t *testing.T) *gatewayv1.Generation {
 	t.Helper()
 	faces := testkit.ExampleFaces(t)
 	return &gatewayv1.Generation{
-		Subjects: []*gatewayv1.Subject{{Name: "ada", Photos: []*mediav1.Picture{inline(faces[0])}}},
+		Subjects: []*gatewayv1.GenerationSubject{{Name: "ada", Photos: []*mediav1.Picture{inline(faces[0])}}},
 		Style:    inline(faces[1]),
 		Prompt:   "smiling",
 	}

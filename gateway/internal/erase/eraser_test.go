@@ -40,7 +40,7 @@ func (h *house) photo(t *testing.T, retention, text string) *mediav1.Picture {
 }
 
 func generation(state gatewayv1.State, style *mediav1.Picture, photos ...*mediav1.Picture) *gatewayv1.Generation {
-	return &gatewayv1.Generation{State: state, Style: style, Subjects: []*gatewayv1.Subject{{Photos: photos}}}
+	return &gatewayv1.Generation{State: state, Style: style, Subjects: []*gatewayv1.GenerationSubject{{Photos: photos}}}
 }
 
 func TestPhotosOfEndedGenerationsGo(t *testing.T) {

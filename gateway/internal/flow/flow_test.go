@@ -69,7 +69,7 @@ func request() *gatewayv1.Generation {
 	return &gatewayv1.Generation{
 		Name:          "generations/" + id,
 		Bundle:        digest,
-		Subjects:      []*gatewayv1.Subject{{Name: "ada", Photos: []*mediav1.Picture{inline("photo")}}},
+		Subjects:      []*gatewayv1.GenerationSubject{{Name: "ada", Photos: []*mediav1.Picture{inline("photo")}}},
 		Prompt:        "smiling",
 		Alpha:         new(float32(0)),
 		Seed:          new(uint64(7)),

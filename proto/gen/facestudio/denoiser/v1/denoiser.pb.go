@@ -159,7 +159,10 @@ type Identity struct {
 	FaceEmbedding *v1.Tensor `protobuf:"bytes,1,opt,name=face_embedding,json=faceEmbedding,proto3" json:"face_embedding,omitempty"`
 	// Where the person is: an 8-bit greyscale picture of the canvas' size, 255
 	// is surely the person. Unset: everywhere.
-	Mask          *v1.Picture `protobuf:"bytes,2,opt,name=mask,proto3" json:"mask,omitempty"`
+	Mask *v1.Picture `protobuf:"bytes,2,opt,name=mask,proto3" json:"mask,omitempty"`
+	// Weight of the style picture against the prompt for this person alone, 0..1,
+	// with the same needs as DenoiseRequest.alpha. Unset: DenoiseRequest.alpha.
+	Alpha         *float32 `protobuf:"fixed32,3,opt,name=alpha,proto3,oneof" json:"alpha,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -206,6 +209,13 @@ func (x *Identity) GetMask() *v1.Picture {
 		return x.Mask
 	}
 	return nil
+}
+
+func (x *Identity) GetAlpha() float32 {
+	if x != nil && x.Alpha != nil {
+		return *x.Alpha
+	}
+	return 0
 }
 
 // DenoiseRequest asks for one picture.
@@ -645,10 +655,12 @@ var File_facestudio_denoiser_v1_denoiser_proto protoreflect.FileDescriptor
 
 const file_facestudio_denoiser_v1_denoiser_proto_rawDesc = "" +
 	"\n" +
-	"%facestudio/denoiser/v1/denoiser.proto\x12\x16facestudio.denoiser.v1\x1a%facestudio/jobqueue/v1/jobqueue.proto\x1a\x1ffacestudio/media/v1/media.proto\"\x80\x01\n" +
+	"%facestudio/denoiser/v1/denoiser.proto\x12\x16facestudio.denoiser.v1\x1a%facestudio/jobqueue/v1/jobqueue.proto\x1a\x1ffacestudio/media/v1/media.proto\"\xa5\x01\n" +
 	"\bIdentity\x12B\n" +
 	"\x0eface_embedding\x18\x01 \x01(\v2\x1b.facestudio.media.v1.TensorR\rfaceEmbedding\x120\n" +
-	"\x04mask\x18\x02 \x01(\v2\x1c.facestudio.media.v1.PictureR\x04mask\"\xf5\x05\n" +
+	"\x04mask\x18\x02 \x01(\v2\x1c.facestudio.media.v1.PictureR\x04mask\x12\x19\n" +
+	"\x05alpha\x18\x03 \x01(\x02H\x00R\x05alpha\x88\x01\x01B\b\n" +
+	"\x06_alpha\"\xf5\x05\n" +
 	"\x0eDenoiseRequest\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x12\x1e\n" +
 	"\n" +
@@ -759,6 +771,7 @@ func file_facestudio_denoiser_v1_denoiser_proto_init() {
 	if File_facestudio_denoiser_v1_denoiser_proto != nil {
 		return
 	}
+	file_facestudio_denoiser_v1_denoiser_proto_msgTypes[0].OneofWrappers = []any{}
 	file_facestudio_denoiser_v1_denoiser_proto_msgTypes[1].OneofWrappers = []any{}
 	file_facestudio_denoiser_v1_denoiser_proto_msgTypes[2].OneofWrappers = []any{
 		(*DenoiseResponse_Progress)(nil),

@@ -85,6 +85,14 @@ const (
 	Reason_REASON_BLOB_MISSING Reason = 23
 	// The name or field is not one that this method knows or serves.
 	Reason_REASON_UNSUPPORTED Reason = 24
+	// A subject is placed on a person that the style picture does not show, for
+	// example on person 5 of 3. Place it on one that is there.
+	Reason_REASON_UNKNOWN_PERSON Reason = 25
+	// Two subjects are placed on the same person. Place one of them on another.
+	Reason_REASON_PERSON_TAKEN Reason = 26
+	// So many people do not fit on the canvas, because each would have too few
+	// pixels. Ask for a larger picture, or for fewer people.
+	Reason_REASON_CANVAS_TOO_SMALL Reason = 27
 )
 
 // Enum value maps for Reason.
@@ -115,6 +123,9 @@ var (
 		22: "REASON_ATTEMPTS_EXHAUSTED",
 		23: "REASON_BLOB_MISSING",
 		24: "REASON_UNSUPPORTED",
+		25: "REASON_UNKNOWN_PERSON",
+		26: "REASON_PERSON_TAKEN",
+		27: "REASON_CANVAS_TOO_SMALL",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":            0,
@@ -142,6 +153,9 @@ var (
 		"REASON_ATTEMPTS_EXHAUSTED":     22,
 		"REASON_BLOB_MISSING":           23,
 		"REASON_UNSUPPORTED":            24,
+		"REASON_UNKNOWN_PERSON":         25,
+		"REASON_PERSON_TAKEN":           26,
+		"REASON_CANVAS_TOO_SMALL":       27,
 	}
 )
 
@@ -255,7 +269,7 @@ const file_facestudio_fault_v1_fault_proto_rawDesc = "" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1b.facestudio.fault.v1.ReasonR\x06reason\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
 	"\x05field\x18\x03 \x01(\tR\x05field\x12\x1c\n" +
-	"\tretryable\x18\x04 \x01(\bR\tretryable*\xba\x05\n" +
+	"\tretryable\x18\x04 \x01(\bR\tretryable*\x8b\x06\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REASON_INVALID_FIELD\x10\x01\x12\x1c\n" +
@@ -282,7 +296,10 @@ const file_facestudio_fault_v1_fault_proto_rawDesc = "" +
 	"\x12REASON_UNAVAILABLE\x10\x15\x12\x1d\n" +
 	"\x19REASON_ATTEMPTS_EXHAUSTED\x10\x16\x12\x17\n" +
 	"\x13REASON_BLOB_MISSING\x10\x17\x12\x16\n" +
-	"\x12REASON_UNSUPPORTED\x10\x18B\xdb\x01\n" +
+	"\x12REASON_UNSUPPORTED\x10\x18\x12\x19\n" +
+	"\x15REASON_UNKNOWN_PERSON\x10\x19\x12\x17\n" +
+	"\x13REASON_PERSON_TAKEN\x10\x1a\x12\x1b\n" +
+	"\x17REASON_CANVAS_TOO_SMALL\x10\x1bB\xdb\x01\n" +
 	"\x17com.facestudio.fault.v1B\n" +
 	"FaultProtoP\x01ZFgithub.com/facestudio/facestudio/proto/gen/facestudio/fault/v1;faultv1\xa2\x02\x03FFX\xaa\x02\x13Facestudio.Fault.V1\xca\x02\x13Facestudio\\Fault\\V1\xe2\x02\x1fFacestudio\\Fault\\V1\\GPBMetadata\xea\x02\x15Facestudio::Fault::V1b\x06proto3"
 

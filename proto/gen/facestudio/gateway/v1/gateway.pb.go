@@ -93,32 +93,227 @@ func (State) EnumDescriptor() ([]byte, []int) {
 	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{0}
 }
 
-// Subject is a person to show.
-type Subject struct {
+// OutputFormat is how result pictures are encoded.
+type OutputFormat int32
+
+const (
+	// PNG.
+	OutputFormat_OUTPUT_FORMAT_UNSPECIFIED OutputFormat = 0
+	// PNG: the pixels as they were made.
+	OutputFormat_OUTPUT_FORMAT_PNG OutputFormat = 1
+	// JPEG: small, with loss.
+	OutputFormat_OUTPUT_FORMAT_JPEG OutputFormat = 2
+	// WebP.
+	OutputFormat_OUTPUT_FORMAT_WEBP OutputFormat = 3
+)
+
+// Enum value maps for OutputFormat.
+var (
+	OutputFormat_name = map[int32]string{
+		0: "OUTPUT_FORMAT_UNSPECIFIED",
+		1: "OUTPUT_FORMAT_PNG",
+		2: "OUTPUT_FORMAT_JPEG",
+		3: "OUTPUT_FORMAT_WEBP",
+	}
+	OutputFormat_value = map[string]int32{
+		"OUTPUT_FORMAT_UNSPECIFIED": 0,
+		"OUTPUT_FORMAT_PNG":         1,
+		"OUTPUT_FORMAT_JPEG":        2,
+		"OUTPUT_FORMAT_WEBP":        3,
+	}
+)
+
+func (x OutputFormat) Enum() *OutputFormat {
+	p := new(OutputFormat)
+	*p = x
+	return p
+}
+
+func (x OutputFormat) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (OutputFormat) Descriptor() protoreflect.EnumDescriptor {
+	return file_facestudio_gateway_v1_gateway_proto_enumTypes[1].Descriptor()
+}
+
+func (OutputFormat) Type() protoreflect.EnumType {
+	return &file_facestudio_gateway_v1_gateway_proto_enumTypes[1]
+}
+
+func (x OutputFormat) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use OutputFormat.Descriptor instead.
+func (OutputFormat) EnumDescriptor() ([]byte, []int) {
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{1}
+}
+
+// MaskSource is where a person's mask is from.
+type MaskSource int32
+
+const (
+	// Not used.
+	MaskSource_MASK_SOURCE_UNSPECIFIED MaskSource = 0
+	// No mask is needed: one person, everywhere.
+	MaskSource_MASK_SOURCE_EVERYWHERE MaskSource = 1
+	// The segmenter found the person's pixels.
+	MaskSource_MASK_SOURCE_SEGMENTER MaskSource = 2
+	// The box that the caller gave.
+	MaskSource_MASK_SOURCE_BOX MaskSource = 3
+	// The mask that the caller gave.
+	MaskSource_MASK_SOURCE_CALLER MaskSource = 4
+)
+
+// Enum value maps for MaskSource.
+var (
+	MaskSource_name = map[int32]string{
+		0: "MASK_SOURCE_UNSPECIFIED",
+		1: "MASK_SOURCE_EVERYWHERE",
+		2: "MASK_SOURCE_SEGMENTER",
+		3: "MASK_SOURCE_BOX",
+		4: "MASK_SOURCE_CALLER",
+	}
+	MaskSource_value = map[string]int32{
+		"MASK_SOURCE_UNSPECIFIED": 0,
+		"MASK_SOURCE_EVERYWHERE":  1,
+		"MASK_SOURCE_SEGMENTER":   2,
+		"MASK_SOURCE_BOX":         3,
+		"MASK_SOURCE_CALLER":      4,
+	}
+)
+
+func (x MaskSource) Enum() *MaskSource {
+	p := new(MaskSource)
+	*p = x
+	return p
+}
+
+func (x MaskSource) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MaskSource) Descriptor() protoreflect.EnumDescriptor {
+	return file_facestudio_gateway_v1_gateway_proto_enumTypes[2].Descriptor()
+}
+
+func (MaskSource) Type() protoreflect.EnumType {
+	return &file_facestudio_gateway_v1_gateway_proto_enumTypes[2]
+}
+
+func (x MaskSource) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MaskSource.Descriptor instead.
+func (MaskSource) EnumDescriptor() ([]byte, []int) {
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{2}
+}
+
+// Kind is what is wrong.
+type Warning_Kind int32
+
+const (
+	// Not used.
+	Warning_KIND_UNSPECIFIED Warning_Kind = 0
+	// One face is close to several subjects.
+	Warning_KIND_BLENDED Warning_Kind = 1
+	// No face of the picture is the subject's.
+	Warning_KIND_SUBJECT_MISSING Warning_Kind = 2
+	// The subject's face stands where another subject was placed.
+	Warning_KIND_MISPLACED Warning_Kind = 3
+	// The subject's similarity is below min_similarity, or its face is nearer
+	// to another subject.
+	Warning_KIND_UNLIKE Warning_Kind = 4
+)
+
+// Enum value maps for Warning_Kind.
+var (
+	Warning_Kind_name = map[int32]string{
+		0: "KIND_UNSPECIFIED",
+		1: "KIND_BLENDED",
+		2: "KIND_SUBJECT_MISSING",
+		3: "KIND_MISPLACED",
+		4: "KIND_UNLIKE",
+	}
+	Warning_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED":     0,
+		"KIND_BLENDED":         1,
+		"KIND_SUBJECT_MISSING": 2,
+		"KIND_MISPLACED":       3,
+		"KIND_UNLIKE":          4,
+	}
+)
+
+func (x Warning_Kind) Enum() *Warning_Kind {
+	p := new(Warning_Kind)
+	*p = x
+	return p
+}
+
+func (x Warning_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Warning_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_facestudio_gateway_v1_gateway_proto_enumTypes[3].Descriptor()
+}
+
+func (Warning_Kind) Type() protoreflect.EnumType {
+	return &file_facestudio_gateway_v1_gateway_proto_enumTypes[3]
+}
+
+func (x Warning_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Warning_Kind.Descriptor instead.
+func (Warning_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{9, 0}
+}
+
+// GenerationSubject is a person to show: by photos, as an enrolled subject, or
+// as a mix of people. Exactly one of photos, subject and mix is given.
+type GenerationSubject struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A name for messages and the record, for example "ada"; may be empty.
+	// A name for messages and the record, for example "ada"; at most 63
+	// characters, may be empty.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// 1 to 32 photos of this one person, one face each. Their embeddings are
 	// averaged.
-	Photos        []*v1.Picture `protobuf:"bytes,2,rep,name=photos,proto3" json:"photos,omitempty"`
+	Photos []*v1.Picture `protobuf:"bytes,2,rep,name=photos,proto3" json:"photos,omitempty"`
+	// Resource name of an enrolled subject, "subjects/{subject}".
+	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	// 2 to 8 people whose faces are mixed into one (paper 3.2): the sum of their
+	// embeddings by weight, renormalised.
+	Mix []*MixPart `protobuf:"bytes,4,rep,name=mix,proto3" json:"mix,omitempty"`
+	// Which person of the style picture the subject becomes or, without a style
+	// picture, where on the canvas it stands. Unset: the people that nobody was
+	// placed on, from left to right, in the order of the subjects. Without a
+	// style picture, several subjects need a box or a mask each.
+	At *Placement `protobuf:"bytes,5,opt,name=at,proto3" json:"at,omitempty"`
+	// Weight of the style picture against the prompt for this person alone,
+	// 0..1. Unset: the generation's alpha.
+	Alpha         *float32 `protobuf:"fixed32,6,opt,name=alpha,proto3,oneof" json:"alpha,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Subject) Reset() {
-	*x = Subject{}
+func (x *GenerationSubject) Reset() {
+	*x = GenerationSubject{}
 	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Subject) String() string {
+func (x *GenerationSubject) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Subject) ProtoMessage() {}
+func (*GenerationSubject) ProtoMessage() {}
 
-func (x *Subject) ProtoReflect() protoreflect.Message {
+func (x *GenerationSubject) ProtoReflect() protoreflect.Message {
 	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -130,32 +325,261 @@ func (x *Subject) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Subject.ProtoReflect.Descriptor instead.
-func (*Subject) Descriptor() ([]byte, []int) {
+// Deprecated: Use GenerationSubject.ProtoReflect.Descriptor instead.
+func (*GenerationSubject) Descriptor() ([]byte, []int) {
 	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{0}
 }
 
-func (x *Subject) GetName() string {
+func (x *GenerationSubject) GetName() string {
 	if x != nil {
 		return x.Name
 	}
 	return ""
 }
 
-func (x *Subject) GetPhotos() []*v1.Picture {
+func (x *GenerationSubject) GetPhotos() []*v1.Picture {
 	if x != nil {
 		return x.Photos
 	}
 	return nil
 }
 
+func (x *GenerationSubject) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *GenerationSubject) GetMix() []*MixPart {
+	if x != nil {
+		return x.Mix
+	}
+	return nil
+}
+
+func (x *GenerationSubject) GetAt() *Placement {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *GenerationSubject) GetAlpha() float32 {
+	if x != nil && x.Alpha != nil {
+		return *x.Alpha
+	}
+	return 0
+}
+
+// MixPart is one person of a mix. Exactly one of photos and subject is given.
+type MixPart struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A name for messages and the record, at most 63 characters; may be empty.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// 1 to 32 photos of this one person, one face each.
+	Photos []*v1.Picture `protobuf:"bytes,2,rep,name=photos,proto3" json:"photos,omitempty"`
+	// Resource name of an enrolled subject, "subjects/{subject}".
+	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	// Weight, above 0 and finite. The weights of a mix are divided by their sum,
+	// so 1 and 3 mean the same as 0.25 and 0.75.
+	Weight        float32 `protobuf:"fixed32,4,opt,name=weight,proto3" json:"weight,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MixPart) Reset() {
+	*x = MixPart{}
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MixPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MixPart) ProtoMessage() {}
+
+func (x *MixPart) ProtoReflect() protoreflect.Message {
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MixPart.ProtoReflect.Descriptor instead.
+func (*MixPart) Descriptor() ([]byte, []int) {
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *MixPart) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *MixPart) GetPhotos() []*v1.Picture {
+	if x != nil {
+		return x.Photos
+	}
+	return nil
+}
+
+func (x *MixPart) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *MixPart) GetWeight() float32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+// Placement says where a subject goes. Positions are pixels of the upright
+// style picture as it was sent or, without one, of the canvas.
+type Placement struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How the place is told.
+	//
+	// Types that are valid to be assigned to Where:
+	//
+	//	*Placement_Person
+	//	*Placement_Point
+	//	*Placement_Box
+	//	*Placement_Mask
+	Where         isPlacement_Where `protobuf_oneof:"where"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Placement) Reset() {
+	*x = Placement{}
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Placement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Placement) ProtoMessage() {}
+
+func (x *Placement) ProtoReflect() protoreflect.Message {
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Placement.ProtoReflect.Descriptor instead.
+func (*Placement) Descriptor() ([]byte, []int) {
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Placement) GetWhere() isPlacement_Where {
+	if x != nil {
+		return x.Where
+	}
+	return nil
+}
+
+func (x *Placement) GetPerson() int32 {
+	if x != nil {
+		if x, ok := x.Where.(*Placement_Person); ok {
+			return x.Person
+		}
+	}
+	return 0
+}
+
+func (x *Placement) GetPoint() *v1.Point {
+	if x != nil {
+		if x, ok := x.Where.(*Placement_Point); ok {
+			return x.Point
+		}
+	}
+	return nil
+}
+
+func (x *Placement) GetBox() *v1.Box {
+	if x != nil {
+		if x, ok := x.Where.(*Placement_Box); ok {
+			return x.Box
+		}
+	}
+	return nil
+}
+
+func (x *Placement) GetMask() *v1.Picture {
+	if x != nil {
+		if x, ok := x.Where.(*Placement_Mask); ok {
+			return x.Mask
+		}
+	}
+	return nil
+}
+
+type isPlacement_Where interface {
+	isPlacement_Where()
+}
+
+type Placement_Person struct {
+	// Index of the person in the style picture, counted from 0 at the left by
+	// the middle of the face.
+	Person int32 `protobuf:"varint,1,opt,name=person,proto3,oneof"`
+}
+
+type Placement_Point struct {
+	// A point on the person: in the face's box or, in none, nearest to its
+	// middle. Needs a style picture.
+	Point *v1.Point `protobuf:"bytes,2,opt,name=point,proto3,oneof"`
+}
+
+type Placement_Box struct {
+	// A box: with a style picture, around the face or the whole person, the
+	// person whose face it covers most; without one, where the person stands.
+	Box *v1.Box `protobuf:"bytes,3,opt,name=box,proto3,oneof"`
+}
+
+type Placement_Mask struct {
+	// The person's pixels: an 8-bit greyscale picture of the size of the
+	// upright style picture or, without one, of the canvas; 255 is surely the
+	// person. The masks of all subjects sum to at most 255 at each pixel.
+	Mask *v1.Picture `protobuf:"bytes,4,opt,name=mask,proto3,oneof"`
+}
+
+func (*Placement_Person) isPlacement_Where() {}
+
+func (*Placement_Point) isPlacement_Where() {}
+
+func (*Placement_Box) isPlacement_Where() {}
+
+func (*Placement_Mask) isPlacement_Where() {}
+
 // Generation is one request for pictures and what came of it.
 type Generation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Resource name, "generations/{generation}". Set by the server.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The people: exactly one for now.
-	Subjects []*Subject `protobuf:"bytes,2,rep,name=subjects,proto3" json:"subjects,omitempty"`
+	// The people: 1 to 8, at most as many as the style picture shows.
+	Subjects []*GenerationSubject `protobuf:"bytes,2,rep,name=subjects,proto3" json:"subjects,omitempty"`
 	// The style picture: what the result looks like but for the face.
 	Style *v1.Picture `protobuf:"bytes,3,opt,name=style,proto3" json:"style,omitempty"`
 	// What the result should show, in words.
@@ -187,6 +611,31 @@ type Generation struct {
 	// Free text of the caller that helps to find it again; at most 63
 	// characters a key and value, 16 entries.
 	Labels map[string]string `protobuf:"bytes,15,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// How noise becomes the picture. Unset: the bundle's default.
+	Sampler v11.Sampler `protobuf:"varint,16,opt,name=sampler,proto3,enum=facestudio.denoiser.v1.Sampler" json:"sampler,omitempty"`
+	// Spaces the noise levels as Karras et al. 2022 in place of the bundle's
+	// timesteps.
+	KarrasSigmas bool `protobuf:"varint,17,opt,name=karras_sigmas,json=karrasSigmas,proto3" json:"karras_sigmas,omitempty"`
+	// Picture-to-picture: starts from the style picture, noised to this share of
+	// the schedule, above 0 to 1; needs a style picture. Unset: starts from noise
+	// alone.
+	Strength *float32 `protobuf:"fixed32,18,opt,name=strength,proto3,oneof" json:"strength,omitempty"`
+	// Puts the people into the style picture itself, which may be a photo of any
+	// size: each person's head is made anew at its place, and every other pixel
+	// stays as it is. Needs a style picture; width and height are then the
+	// canvas that each head is made on, and the result has the photo's size.
+	InPlace bool `protobuf:"varint,19,opt,name=in_place,json=inPlace,proto3" json:"in_place,omitempty"`
+	// How the pictures are encoded. Unset: PNG.
+	OutputFormat OutputFormat `protobuf:"varint,20,opt,name=output_format,json=outputFormat,proto3,enum=facestudio.gateway.v1.OutputFormat" json:"output_format,omitempty"`
+	// Makes so many pictures for each one that is kept, 1..8, and keeps the one
+	// whose faces are most similar to their subjects. Unset: 1.
+	BestOf *int32 `protobuf:"varint,21,opt,name=best_of,json=bestOf,proto3,oneof" json:"best_of,omitempty"`
+	// Tries again, at most max_tries times for each picture, while a subject's
+	// similarity is below this, -1..1; the best try is kept. Unset: no new try.
+	MinSimilarity *float32 `protobuf:"fixed32,22,opt,name=min_similarity,json=minSimilarity,proto3,oneof" json:"min_similarity,omitempty"`
+	// New tries at most for each picture, 1..8; needs min_similarity. Unset: 3
+	// with min_similarity.
+	MaxTries *int32 `protobuf:"varint,23,opt,name=max_tries,json=maxTries,proto3,oneof" json:"max_tries,omitempty"`
 	// Where it is in its life. Output only, like all below.
 	State State `protobuf:"varint,32,opt,name=state,proto3,enum=facestudio.gateway.v1.State" json:"state,omitempty"`
 	// Digest of the bundle that it is pinned to.
@@ -204,14 +653,16 @@ type Generation struct {
 	// When work on it began.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,39,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// When it ended.
-	EndTime       *timestamppb.Timestamp `protobuf:"bytes,40,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,40,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// Who went where, the people from left to right. Empty until it is known.
+	Placements    []*PlacedPerson `protobuf:"bytes,41,rep,name=placements,proto3" json:"placements,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Generation) Reset() {
 	*x = Generation{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[1]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -223,7 +674,7 @@ func (x *Generation) String() string {
 func (*Generation) ProtoMessage() {}
 
 func (x *Generation) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[1]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -236,7 +687,7 @@ func (x *Generation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Generation.ProtoReflect.Descriptor instead.
 func (*Generation) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{1}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Generation) GetName() string {
@@ -246,7 +697,7 @@ func (x *Generation) GetName() string {
 	return ""
 }
 
-func (x *Generation) GetSubjects() []*Subject {
+func (x *Generation) GetSubjects() []*GenerationSubject {
 	if x != nil {
 		return x.Subjects
 	}
@@ -344,6 +795,62 @@ func (x *Generation) GetLabels() map[string]string {
 	return nil
 }
 
+func (x *Generation) GetSampler() v11.Sampler {
+	if x != nil {
+		return x.Sampler
+	}
+	return v11.Sampler(0)
+}
+
+func (x *Generation) GetKarrasSigmas() bool {
+	if x != nil {
+		return x.KarrasSigmas
+	}
+	return false
+}
+
+func (x *Generation) GetStrength() float32 {
+	if x != nil && x.Strength != nil {
+		return *x.Strength
+	}
+	return 0
+}
+
+func (x *Generation) GetInPlace() bool {
+	if x != nil {
+		return x.InPlace
+	}
+	return false
+}
+
+func (x *Generation) GetOutputFormat() OutputFormat {
+	if x != nil {
+		return x.OutputFormat
+	}
+	return OutputFormat_OUTPUT_FORMAT_UNSPECIFIED
+}
+
+func (x *Generation) GetBestOf() int32 {
+	if x != nil && x.BestOf != nil {
+		return *x.BestOf
+	}
+	return 0
+}
+
+func (x *Generation) GetMinSimilarity() float32 {
+	if x != nil && x.MinSimilarity != nil {
+		return *x.MinSimilarity
+	}
+	return 0
+}
+
+func (x *Generation) GetMaxTries() int32 {
+	if x != nil && x.MaxTries != nil {
+		return *x.MaxTries
+	}
+	return 0
+}
+
 func (x *Generation) GetState() State {
 	if x != nil {
 		return x.State
@@ -407,6 +914,13 @@ func (x *Generation) GetEndTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Generation) GetPlacements() []*PlacedPerson {
+	if x != nil {
+		return x.Placements
+	}
+	return nil
+}
+
 // Progress tells what a generation is doing.
 type Progress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -431,7 +945,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[2]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -443,7 +957,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[2]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -456,7 +970,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{2}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Progress) GetStage() string {
@@ -501,27 +1015,112 @@ func (x *Progress) GetRemaining() *durationpb.Duration {
 	return nil
 }
 
+// PlacedPerson is one person of the picture.
+type PlacedPerson struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index in Generation.subjects. Unset: nobody was placed on this person of
+	// the style picture, who keeps its look without an identity.
+	Subject *int32 `protobuf:"varint,1,opt,name=subject,proto3,oneof" json:"subject,omitempty"`
+	// Index of the person in the style picture, from 0 at the left. Unset without
+	// a style picture, or when the subject's own mask covers no face.
+	Person *int32 `protobuf:"varint,2,opt,name=person,proto3,oneof" json:"person,omitempty"`
+	// The person's face in the style picture or, without a face, what its mask or
+	// box covers; pixels of the upright style picture as it was sent or, without
+	// one, of the canvas.
+	Box *v1.Box `protobuf:"bytes,3,opt,name=box,proto3" json:"box,omitempty"`
+	// Where the person's mask is from.
+	MaskSource    MaskSource `protobuf:"varint,4,opt,name=mask_source,json=maskSource,proto3,enum=facestudio.gateway.v1.MaskSource" json:"mask_source,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlacedPerson) Reset() {
+	*x = PlacedPerson{}
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlacedPerson) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlacedPerson) ProtoMessage() {}
+
+func (x *PlacedPerson) ProtoReflect() protoreflect.Message {
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlacedPerson.ProtoReflect.Descriptor instead.
+func (*PlacedPerson) Descriptor() ([]byte, []int) {
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PlacedPerson) GetSubject() int32 {
+	if x != nil && x.Subject != nil {
+		return *x.Subject
+	}
+	return 0
+}
+
+func (x *PlacedPerson) GetPerson() int32 {
+	if x != nil && x.Person != nil {
+		return *x.Person
+	}
+	return 0
+}
+
+func (x *PlacedPerson) GetBox() *v1.Box {
+	if x != nil {
+		return x.Box
+	}
+	return nil
+}
+
+func (x *PlacedPerson) GetMaskSource() MaskSource {
+	if x != nil {
+		return x.MaskSource
+	}
+	return MaskSource_MASK_SOURCE_UNSPECIFIED
+}
+
 // ResultPicture is a picture that a generation made.
 type ResultPicture struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Resource name, "generations/{generation}/pictures/{index}".
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The bytes, PNG.
+	// The bytes, in the format that was asked for.
 	Blob *v1.Blob `protobuf:"bytes,2,opt,name=blob,proto3" json:"blob,omitempty"`
 	// Width, pixels.
 	Width int32 `protobuf:"varint,3,opt,name=width,proto3" json:"width,omitempty"`
 	// Height, pixels.
 	Height int32 `protobuf:"varint,4,opt,name=height,proto3" json:"height,omitempty"`
-	// The faces found in it, at most one for each subject, the largest first;
-	// empty when there is none.
-	Faces         []*ResultFace `protobuf:"bytes,5,rep,name=faces,proto3" json:"faces,omitempty"`
+	// The faces found in it, the largest first; empty when there is none.
+	Faces []*ResultFace `protobuf:"bytes,5,rep,name=faces,proto3" json:"faces,omitempty"`
+	// What a look at the faces found wrong; empty when all is well.
+	Warnings []*Warning `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// Index of the noise that it was made from: picture i of a seed is the same
+	// whatever else is asked for. Its own index unless best_of or min_similarity
+	// chose another.
+	SeedIndex int32 `protobuf:"varint,7,opt,name=seed_index,json=seedIndex,proto3" json:"seed_index,omitempty"`
+	// What was tried for it, in order, the kept one included; empty unless
+	// best_of or min_similarity asked for more than one.
+	Tries         []*Try `protobuf:"bytes,8,rep,name=tries,proto3" json:"tries,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ResultPicture) Reset() {
 	*x = ResultPicture{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[3]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -533,7 +1132,7 @@ func (x *ResultPicture) String() string {
 func (*ResultPicture) ProtoMessage() {}
 
 func (x *ResultPicture) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[3]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -546,7 +1145,7 @@ func (x *ResultPicture) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultPicture.ProtoReflect.Descriptor instead.
 func (*ResultPicture) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{3}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ResultPicture) GetName() string {
@@ -584,6 +1183,241 @@ func (x *ResultPicture) GetFaces() []*ResultFace {
 	return nil
 }
 
+func (x *ResultPicture) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+func (x *ResultPicture) GetSeedIndex() int32 {
+	if x != nil {
+		return x.SeedIndex
+	}
+	return 0
+}
+
+func (x *ResultPicture) GetTries() []*Try {
+	if x != nil {
+		return x.Tries
+	}
+	return nil
+}
+
+// Try is one attempt at a picture.
+type Try struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index of the noise that it was made from.
+	SeedIndex int32 `protobuf:"varint,1,opt,name=seed_index,json=seedIndex,proto3" json:"seed_index,omitempty"`
+	// Similarity of each subject to its face in this try, in the order of the
+	// subjects; a subject without a face is left out.
+	Similarities []*SubjectSimilarity `protobuf:"bytes,2,rep,name=similarities,proto3" json:"similarities,omitempty"`
+	// The least similarity of all subjects, -1 when one has no face: tries are
+	// compared by it.
+	Score float32 `protobuf:"fixed32,3,opt,name=score,proto3" json:"score,omitempty"`
+	// Whether it is the one that was kept.
+	Chosen bool `protobuf:"varint,4,opt,name=chosen,proto3" json:"chosen,omitempty"`
+	// What a look at its faces found wrong.
+	Warnings      []*Warning `protobuf:"bytes,5,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Try) Reset() {
+	*x = Try{}
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Try) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Try) ProtoMessage() {}
+
+func (x *Try) ProtoReflect() protoreflect.Message {
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Try.ProtoReflect.Descriptor instead.
+func (*Try) Descriptor() ([]byte, []int) {
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Try) GetSeedIndex() int32 {
+	if x != nil {
+		return x.SeedIndex
+	}
+	return 0
+}
+
+func (x *Try) GetSimilarities() []*SubjectSimilarity {
+	if x != nil {
+		return x.Similarities
+	}
+	return nil
+}
+
+func (x *Try) GetScore() float32 {
+	if x != nil {
+		return x.Score
+	}
+	return 0
+}
+
+func (x *Try) GetChosen() bool {
+	if x != nil {
+		return x.Chosen
+	}
+	return false
+}
+
+func (x *Try) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+// SubjectSimilarity compares a face with a subject.
+type SubjectSimilarity struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index in Generation.subjects.
+	Subject int32 `protobuf:"varint,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	// Cosine similarity of the embeddings, -1..1, by the bundle's own face
+	// encoder.
+	Similarity    float32 `protobuf:"fixed32,2,opt,name=similarity,proto3" json:"similarity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubjectSimilarity) Reset() {
+	*x = SubjectSimilarity{}
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubjectSimilarity) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubjectSimilarity) ProtoMessage() {}
+
+func (x *SubjectSimilarity) ProtoReflect() protoreflect.Message {
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubjectSimilarity.ProtoReflect.Descriptor instead.
+func (*SubjectSimilarity) Descriptor() ([]byte, []int) {
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SubjectSimilarity) GetSubject() int32 {
+	if x != nil {
+		return x.Subject
+	}
+	return 0
+}
+
+func (x *SubjectSimilarity) GetSimilarity() float32 {
+	if x != nil {
+		return x.Similarity
+	}
+	return 0
+}
+
+// Warning is something that a look at the faces of a result found wrong.
+type Warning struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is wrong.
+	Kind Warning_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=facestudio.gateway.v1.Warning_Kind" json:"kind,omitempty"`
+	// Indices in Generation.subjects of those that it is about.
+	Subjects []int32 `protobuf:"varint,2,rep,packed,name=subjects,proto3" json:"subjects,omitempty"`
+	// Index in ResultPicture.faces of the face that it is about; unset when there
+	// is none.
+	Face *int32 `protobuf:"varint,3,opt,name=face,proto3,oneof" json:"face,omitempty"`
+	// One sentence for people.
+	Message       string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Warning) Reset() {
+	*x = Warning{}
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Warning) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Warning) ProtoMessage() {}
+
+func (x *Warning) ProtoReflect() protoreflect.Message {
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Warning.ProtoReflect.Descriptor instead.
+func (*Warning) Descriptor() ([]byte, []int) {
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Warning) GetKind() Warning_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return Warning_KIND_UNSPECIFIED
+}
+
+func (x *Warning) GetSubjects() []int32 {
+	if x != nil {
+		return x.Subjects
+	}
+	return nil
+}
+
+func (x *Warning) GetFace() int32 {
+	if x != nil && x.Face != nil {
+		return *x.Face
+	}
+	return 0
+}
+
+func (x *Warning) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 // ResultFace is a face of a result, compared with the subjects.
 type ResultFace struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -593,14 +1427,19 @@ type ResultFace struct {
 	Subject string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
 	// Cosine similarity of its embedding to the subject's, -1..1, by the
 	// bundle's own face encoder.
-	Similarity    float32 `protobuf:"fixed32,3,opt,name=similarity,proto3" json:"similarity,omitempty"`
+	Similarity float32 `protobuf:"fixed32,3,opt,name=similarity,proto3" json:"similarity,omitempty"`
+	// Index in Generation.subjects of the subject that the face is; unset when it
+	// is nobody's.
+	SubjectIndex *int32 `protobuf:"varint,4,opt,name=subject_index,json=subjectIndex,proto3,oneof" json:"subject_index,omitempty"`
+	// Its similarity to each subject, in their order.
+	Similarities  []*SubjectSimilarity `protobuf:"bytes,5,rep,name=similarities,proto3" json:"similarities,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ResultFace) Reset() {
 	*x = ResultFace{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[4]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -612,7 +1451,7 @@ func (x *ResultFace) String() string {
 func (*ResultFace) ProtoMessage() {}
 
 func (x *ResultFace) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[4]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -625,7 +1464,7 @@ func (x *ResultFace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultFace.ProtoReflect.Descriptor instead.
 func (*ResultFace) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{4}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ResultFace) GetBox() *v1.Box {
@@ -649,22 +1488,38 @@ func (x *ResultFace) GetSimilarity() float32 {
 	return 0
 }
 
+func (x *ResultFace) GetSubjectIndex() int32 {
+	if x != nil && x.SubjectIndex != nil {
+		return *x.SubjectIndex
+	}
+	return 0
+}
+
+func (x *ResultFace) GetSimilarities() []*SubjectSimilarity {
+	if x != nil {
+		return x.Similarities
+	}
+	return nil
+}
+
 // PhotoVerdict tells what became of one photo.
 type PhotoVerdict struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The photo, as "subjects[0].photos[1]".
+	// The photo, as "subjects[0].photos[1]" or "subjects[0].mix[1].photos[0]".
 	Photo string `protobuf:"bytes,1,opt,name=photo,proto3" json:"photo,omitempty"`
 	// Whether it was used.
 	Used bool `protobuf:"varint,2,opt,name=used,proto3" json:"used,omitempty"`
 	// Why not.
-	Fault         *v12.Fault `protobuf:"bytes,3,opt,name=fault,proto3" json:"fault,omitempty"`
+	Fault *v12.Fault `protobuf:"bytes,3,opt,name=fault,proto3" json:"fault,omitempty"`
+	// What was measured of its face; unset when no face was found.
+	Figures       *PhotoFigures `protobuf:"bytes,4,opt,name=figures,proto3" json:"figures,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PhotoVerdict) Reset() {
 	*x = PhotoVerdict{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[5]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -676,7 +1531,7 @@ func (x *PhotoVerdict) String() string {
 func (*PhotoVerdict) ProtoMessage() {}
 
 func (x *PhotoVerdict) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[5]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -689,7 +1544,7 @@ func (x *PhotoVerdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PhotoVerdict.ProtoReflect.Descriptor instead.
 func (*PhotoVerdict) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{5}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *PhotoVerdict) GetPhoto() string {
@@ -713,6 +1568,99 @@ func (x *PhotoVerdict) GetFault() *v12.Fault {
 	return nil
 }
 
+func (x *PhotoVerdict) GetFigures() *PhotoFigures {
+	if x != nil {
+		return x.Figures
+	}
+	return nil
+}
+
+// PhotoFigures are what a photo of a person is judged by. A figure that was not
+// measured is unset.
+type PhotoFigures struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Width of the face, pixels of the photo.
+	FacePixels *float32 `protobuf:"fixed32,1,opt,name=face_pixels,json=facePixels,proto3,oneof" json:"face_pixels,omitempty"`
+	// Sharpness of the face as the encoder measures it, 0 and up; higher is
+	// sharper.
+	Sharpness *float32 `protobuf:"fixed32,2,opt,name=sharpness,proto3,oneof" json:"sharpness,omitempty"`
+	// Mean brightness of the face, 0 (black) to 1 (white).
+	Brightness *float32 `protobuf:"fixed32,3,opt,name=brightness,proto3,oneof" json:"brightness,omitempty"`
+	// Estimated turn of the head, degrees, -90..90: 0 looks into the camera,
+	// above 0 to the picture's right.
+	Yaw *float32 `protobuf:"fixed32,4,opt,name=yaw,proto3,oneof" json:"yaw,omitempty"`
+	// Cosine similarity of its embedding to the mean of the person's other
+	// photos, -1..1; unset when there is no other.
+	Similarity    *float32 `protobuf:"fixed32,5,opt,name=similarity,proto3,oneof" json:"similarity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PhotoFigures) Reset() {
+	*x = PhotoFigures{}
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PhotoFigures) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PhotoFigures) ProtoMessage() {}
+
+func (x *PhotoFigures) ProtoReflect() protoreflect.Message {
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PhotoFigures.ProtoReflect.Descriptor instead.
+func (*PhotoFigures) Descriptor() ([]byte, []int) {
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *PhotoFigures) GetFacePixels() float32 {
+	if x != nil && x.FacePixels != nil {
+		return *x.FacePixels
+	}
+	return 0
+}
+
+func (x *PhotoFigures) GetSharpness() float32 {
+	if x != nil && x.Sharpness != nil {
+		return *x.Sharpness
+	}
+	return 0
+}
+
+func (x *PhotoFigures) GetBrightness() float32 {
+	if x != nil && x.Brightness != nil {
+		return *x.Brightness
+	}
+	return 0
+}
+
+func (x *PhotoFigures) GetYaw() float32 {
+	if x != nil && x.Yaw != nil {
+		return *x.Yaw
+	}
+	return 0
+}
+
+func (x *PhotoFigures) GetSimilarity() float32 {
+	if x != nil && x.Similarity != nil {
+		return *x.Similarity
+	}
+	return 0
+}
+
 // CreateGenerationRequest asks for a generation.
 type CreateGenerationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -727,7 +1675,7 @@ type CreateGenerationRequest struct {
 
 func (x *CreateGenerationRequest) Reset() {
 	*x = CreateGenerationRequest{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[6]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -739,7 +1687,7 @@ func (x *CreateGenerationRequest) String() string {
 func (*CreateGenerationRequest) ProtoMessage() {}
 
 func (x *CreateGenerationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[6]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -752,7 +1700,7 @@ func (x *CreateGenerationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateGenerationRequest.ProtoReflect.Descriptor instead.
 func (*CreateGenerationRequest) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{6}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CreateGenerationRequest) GetGeneration() *Generation {
@@ -780,7 +1728,7 @@ type GetGenerationRequest struct {
 
 func (x *GetGenerationRequest) Reset() {
 	*x = GetGenerationRequest{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[7]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -792,7 +1740,7 @@ func (x *GetGenerationRequest) String() string {
 func (*GetGenerationRequest) ProtoMessage() {}
 
 func (x *GetGenerationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[7]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -805,7 +1753,7 @@ func (x *GetGenerationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGenerationRequest.ProtoReflect.Descriptor instead.
 func (*GetGenerationRequest) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{7}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetGenerationRequest) GetName() string {
@@ -828,7 +1776,7 @@ type ListGenerationsRequest struct {
 
 func (x *ListGenerationsRequest) Reset() {
 	*x = ListGenerationsRequest{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[8]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -840,7 +1788,7 @@ func (x *ListGenerationsRequest) String() string {
 func (*ListGenerationsRequest) ProtoMessage() {}
 
 func (x *ListGenerationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[8]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -853,7 +1801,7 @@ func (x *ListGenerationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGenerationsRequest.ProtoReflect.Descriptor instead.
 func (*ListGenerationsRequest) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{8}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListGenerationsRequest) GetPageSize() int32 {
@@ -883,7 +1831,7 @@ type ListGenerationsResponse struct {
 
 func (x *ListGenerationsResponse) Reset() {
 	*x = ListGenerationsResponse{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[9]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -895,7 +1843,7 @@ func (x *ListGenerationsResponse) String() string {
 func (*ListGenerationsResponse) ProtoMessage() {}
 
 func (x *ListGenerationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[9]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -908,7 +1856,7 @@ func (x *ListGenerationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGenerationsResponse.ProtoReflect.Descriptor instead.
 func (*ListGenerationsResponse) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{9}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListGenerationsResponse) GetGenerations() []*Generation {
@@ -940,7 +1888,7 @@ type WatchGenerationRequest struct {
 
 func (x *WatchGenerationRequest) Reset() {
 	*x = WatchGenerationRequest{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[10]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -952,7 +1900,7 @@ func (x *WatchGenerationRequest) String() string {
 func (*WatchGenerationRequest) ProtoMessage() {}
 
 func (x *WatchGenerationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[10]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -965,7 +1913,7 @@ func (x *WatchGenerationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchGenerationRequest.ProtoReflect.Descriptor instead.
 func (*WatchGenerationRequest) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{10}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *WatchGenerationRequest) GetName() string {
@@ -1001,7 +1949,7 @@ type WatchGenerationResponse struct {
 
 func (x *WatchGenerationResponse) Reset() {
 	*x = WatchGenerationResponse{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[11]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1013,7 +1961,7 @@ func (x *WatchGenerationResponse) String() string {
 func (*WatchGenerationResponse) ProtoMessage() {}
 
 func (x *WatchGenerationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[11]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1026,7 +1974,7 @@ func (x *WatchGenerationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchGenerationResponse.ProtoReflect.Descriptor instead.
 func (*WatchGenerationResponse) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{11}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *WatchGenerationResponse) GetEvent() isWatchGenerationResponse_Event {
@@ -1092,7 +2040,7 @@ type ProgressEvent struct {
 
 func (x *ProgressEvent) Reset() {
 	*x = ProgressEvent{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[12]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1104,7 +2052,7 @@ func (x *ProgressEvent) String() string {
 func (*ProgressEvent) ProtoMessage() {}
 
 func (x *ProgressEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[12]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1117,7 +2065,7 @@ func (x *ProgressEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProgressEvent.ProtoReflect.Descriptor instead.
 func (*ProgressEvent) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{12}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ProgressEvent) GetProgress() *Progress {
@@ -1145,7 +2093,7 @@ type CancelGenerationRequest struct {
 
 func (x *CancelGenerationRequest) Reset() {
 	*x = CancelGenerationRequest{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[13]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1157,7 +2105,7 @@ func (x *CancelGenerationRequest) String() string {
 func (*CancelGenerationRequest) ProtoMessage() {}
 
 func (x *CancelGenerationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[13]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1170,7 +2118,7 @@ func (x *CancelGenerationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelGenerationRequest.ProtoReflect.Descriptor instead.
 func (*CancelGenerationRequest) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{13}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CancelGenerationRequest) GetName() string {
@@ -1191,7 +2139,7 @@ type GetPictureRequest struct {
 
 func (x *GetPictureRequest) Reset() {
 	*x = GetPictureRequest{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[14]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1203,7 +2151,7 @@ func (x *GetPictureRequest) String() string {
 func (*GetPictureRequest) ProtoMessage() {}
 
 func (x *GetPictureRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[14]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1216,7 +2164,7 @@ func (x *GetPictureRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPictureRequest.ProtoReflect.Descriptor instead.
 func (*GetPictureRequest) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{14}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetPictureRequest) GetName() string {
@@ -1231,7 +2179,7 @@ type GetPictureResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The encoded picture.
 	Data []byte `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
-	// IANA media type, "image/png".
+	// IANA media type: "image/png", "image/jpeg" or "image/webp".
 	MediaType     string `protobuf:"bytes,2,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1239,7 +2187,7 @@ type GetPictureResponse struct {
 
 func (x *GetPictureResponse) Reset() {
 	*x = GetPictureResponse{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[15]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1251,7 +2199,7 @@ func (x *GetPictureResponse) String() string {
 func (*GetPictureResponse) ProtoMessage() {}
 
 func (x *GetPictureResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[15]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1264,7 +2212,7 @@ func (x *GetPictureResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPictureResponse.ProtoReflect.Descriptor instead.
 func (*GetPictureResponse) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{15}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetPictureResponse) GetData() []byte {
@@ -1285,14 +2233,30 @@ var File_facestudio_gateway_v1_gateway_proto protoreflect.FileDescriptor
 
 const file_facestudio_gateway_v1_gateway_proto_rawDesc = "" +
 	"\n" +
-	"#facestudio/gateway/v1/gateway.proto\x12\x15facestudio.gateway.v1\x1a%facestudio/denoiser/v1/denoiser.proto\x1a\x1ffacestudio/fault/v1/fault.proto\x1a\x1ffacestudio/media/v1/media.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"S\n" +
-	"\aSubject\x12\x12\n" +
+	"#facestudio/gateway/v1/gateway.proto\x12\x15facestudio.gateway.v1\x1a%facestudio/denoiser/v1/denoiser.proto\x1a\x1ffacestudio/fault/v1/fault.proto\x1a\x1ffacestudio/media/v1/media.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x80\x02\n" +
+	"\x11GenerationSubject\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x124\n" +
-	"\x06photos\x18\x02 \x03(\v2\x1c.facestudio.media.v1.PictureR\x06photos\"\xf4\t\n" +
+	"\x06photos\x18\x02 \x03(\v2\x1c.facestudio.media.v1.PictureR\x06photos\x12\x18\n" +
+	"\asubject\x18\x03 \x01(\tR\asubject\x120\n" +
+	"\x03mix\x18\x04 \x03(\v2\x1e.facestudio.gateway.v1.MixPartR\x03mix\x120\n" +
+	"\x02at\x18\x05 \x01(\v2 .facestudio.gateway.v1.PlacementR\x02at\x12\x19\n" +
+	"\x05alpha\x18\x06 \x01(\x02H\x00R\x05alpha\x88\x01\x01B\b\n" +
+	"\x06_alpha\"\x85\x01\n" +
+	"\aMixPart\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x124\n" +
+	"\x06photos\x18\x02 \x03(\v2\x1c.facestudio.media.v1.PictureR\x06photos\x12\x18\n" +
+	"\asubject\x18\x03 \x01(\tR\asubject\x12\x16\n" +
+	"\x06weight\x18\x04 \x01(\x02R\x06weight\"\xc4\x01\n" +
+	"\tPlacement\x12\x18\n" +
+	"\x06person\x18\x01 \x01(\x05H\x00R\x06person\x122\n" +
+	"\x05point\x18\x02 \x01(\v2\x1a.facestudio.media.v1.PointH\x00R\x05point\x12,\n" +
+	"\x03box\x18\x03 \x01(\v2\x18.facestudio.media.v1.BoxH\x00R\x03box\x122\n" +
+	"\x04mask\x18\x04 \x01(\v2\x1c.facestudio.media.v1.PictureH\x00R\x04maskB\a\n" +
+	"\x05where\"\xcf\r\n" +
 	"\n" +
 	"Generation\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12:\n" +
-	"\bsubjects\x18\x02 \x03(\v2\x1e.facestudio.gateway.v1.SubjectR\bsubjects\x122\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12D\n" +
+	"\bsubjects\x18\x02 \x03(\v2(.facestudio.gateway.v1.GenerationSubjectR\bsubjects\x122\n" +
 	"\x05style\x18\x03 \x01(\v2\x1c.facestudio.media.v1.PictureR\x05style\x12\x16\n" +
 	"\x06prompt\x18\x04 \x01(\tR\x06prompt\x12\x19\n" +
 	"\x05alpha\x18\x05 \x01(\x02H\x00R\x05alpha\x88\x01\x01\x12\x17\n" +
@@ -1308,7 +2272,16 @@ const file_facestudio_gateway_v1_gateway_proto_rawDesc = "" +
 	"background\x12#\n" +
 	"\rpreview_every\x18\r \x01(\x05R\fpreviewEvery\x123\n" +
 	"\atimeout\x18\x0e \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12E\n" +
-	"\x06labels\x18\x0f \x03(\v2-.facestudio.gateway.v1.Generation.LabelsEntryR\x06labels\x122\n" +
+	"\x06labels\x18\x0f \x03(\v2-.facestudio.gateway.v1.Generation.LabelsEntryR\x06labels\x129\n" +
+	"\asampler\x18\x10 \x01(\x0e2\x1f.facestudio.denoiser.v1.SamplerR\asampler\x12#\n" +
+	"\rkarras_sigmas\x18\x11 \x01(\bR\fkarrasSigmas\x12\x1f\n" +
+	"\bstrength\x18\x12 \x01(\x02H\aR\bstrength\x88\x01\x01\x12\x19\n" +
+	"\bin_place\x18\x13 \x01(\bR\ainPlace\x12H\n" +
+	"\routput_format\x18\x14 \x01(\x0e2#.facestudio.gateway.v1.OutputFormatR\foutputFormat\x12\x1c\n" +
+	"\abest_of\x18\x15 \x01(\x05H\bR\x06bestOf\x88\x01\x01\x12*\n" +
+	"\x0emin_similarity\x18\x16 \x01(\x02H\tR\rminSimilarity\x88\x01\x01\x12 \n" +
+	"\tmax_tries\x18\x17 \x01(\x05H\n" +
+	"R\bmaxTries\x88\x01\x01\x122\n" +
 	"\x05state\x18  \x01(\x0e2\x1c.facestudio.gateway.v1.StateR\x05state\x12\x16\n" +
 	"\x06bundle\x18! \x01(\tR\x06bundle\x12;\n" +
 	"\bprogress\x18\" \x01(\v2\x1f.facestudio.gateway.v1.ProgressR\bprogress\x12@\n" +
@@ -1319,7 +2292,10 @@ const file_facestudio_gateway_v1_gateway_proto_rawDesc = "" +
 	"createTime\x129\n" +
 	"\n" +
 	"start_time\x18' \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
-	"\bend_time\x18( \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x1a9\n" +
+	"\bend_time\x18( \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12C\n" +
+	"\n" +
+	"placements\x18) \x03(\v2#.facestudio.gateway.v1.PlacedPersonR\n" +
+	"placements\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\b\n" +
@@ -1329,31 +2305,95 @@ const file_facestudio_gateway_v1_gateway_proto_rawDesc = "" +
 	"\x0f_guidance_scaleB\x10\n" +
 	"\x0e_picture_countB\b\n" +
 	"\x06_widthB\t\n" +
-	"\a_height\"\xb9\x01\n" +
+	"\a_heightB\v\n" +
+	"\t_strengthB\n" +
+	"\n" +
+	"\b_best_ofB\x11\n" +
+	"\x0f_min_similarityB\f\n" +
+	"\n" +
+	"_max_tries\"\xb9\x01\n" +
 	"\bProgress\x12\x14\n" +
 	"\x05stage\x18\x01 \x01(\tR\x05stage\x12\x18\n" +
 	"\apicture\x18\x02 \x01(\x05R\apicture\x12\x12\n" +
 	"\x04step\x18\x03 \x01(\x05R\x04step\x12\x14\n" +
 	"\x05steps\x18\x04 \x01(\x05R\x05steps\x12\x1a\n" +
 	"\bposition\x18\x05 \x01(\x05R\bposition\x127\n" +
-	"\tremaining\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\tremaining\"\xb9\x01\n" +
+	"\tremaining\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\tremaining\"\xd1\x01\n" +
+	"\fPlacedPerson\x12\x1d\n" +
+	"\asubject\x18\x01 \x01(\x05H\x00R\asubject\x88\x01\x01\x12\x1b\n" +
+	"\x06person\x18\x02 \x01(\x05H\x01R\x06person\x88\x01\x01\x12*\n" +
+	"\x03box\x18\x03 \x01(\v2\x18.facestudio.media.v1.BoxR\x03box\x12B\n" +
+	"\vmask_source\x18\x04 \x01(\x0e2!.facestudio.gateway.v1.MaskSourceR\n" +
+	"maskSourceB\n" +
+	"\n" +
+	"\b_subjectB\t\n" +
+	"\a_person\"\xc6\x02\n" +
 	"\rResultPicture\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12-\n" +
 	"\x04blob\x18\x02 \x01(\v2\x19.facestudio.media.v1.BlobR\x04blob\x12\x14\n" +
 	"\x05width\x18\x03 \x01(\x05R\x05width\x12\x16\n" +
 	"\x06height\x18\x04 \x01(\x05R\x06height\x127\n" +
-	"\x05faces\x18\x05 \x03(\v2!.facestudio.gateway.v1.ResultFaceR\x05faces\"r\n" +
+	"\x05faces\x18\x05 \x03(\v2!.facestudio.gateway.v1.ResultFaceR\x05faces\x12:\n" +
+	"\bwarnings\x18\x06 \x03(\v2\x1e.facestudio.gateway.v1.WarningR\bwarnings\x12\x1d\n" +
+	"\n" +
+	"seed_index\x18\a \x01(\x05R\tseedIndex\x120\n" +
+	"\x05tries\x18\b \x03(\v2\x1a.facestudio.gateway.v1.TryR\x05tries\"\xdc\x01\n" +
+	"\x03Try\x12\x1d\n" +
+	"\n" +
+	"seed_index\x18\x01 \x01(\x05R\tseedIndex\x12L\n" +
+	"\fsimilarities\x18\x02 \x03(\v2(.facestudio.gateway.v1.SubjectSimilarityR\fsimilarities\x12\x14\n" +
+	"\x05score\x18\x03 \x01(\x02R\x05score\x12\x16\n" +
+	"\x06chosen\x18\x04 \x01(\bR\x06chosen\x12:\n" +
+	"\bwarnings\x18\x05 \x03(\v2\x1e.facestudio.gateway.v1.WarningR\bwarnings\"M\n" +
+	"\x11SubjectSimilarity\x12\x18\n" +
+	"\asubject\x18\x01 \x01(\x05R\asubject\x12\x1e\n" +
+	"\n" +
+	"similarity\x18\x02 \x01(\x02R\n" +
+	"similarity\"\x89\x02\n" +
+	"\aWarning\x127\n" +
+	"\x04kind\x18\x01 \x01(\x0e2#.facestudio.gateway.v1.Warning.KindR\x04kind\x12\x1a\n" +
+	"\bsubjects\x18\x02 \x03(\x05R\bsubjects\x12\x17\n" +
+	"\x04face\x18\x03 \x01(\x05H\x00R\x04face\x88\x01\x01\x12\x18\n" +
+	"\amessage\x18\x04 \x01(\tR\amessage\"m\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fKIND_BLENDED\x10\x01\x12\x18\n" +
+	"\x14KIND_SUBJECT_MISSING\x10\x02\x12\x12\n" +
+	"\x0eKIND_MISPLACED\x10\x03\x12\x0f\n" +
+	"\vKIND_UNLIKE\x10\x04B\a\n" +
+	"\x05_face\"\xfc\x01\n" +
 	"\n" +
 	"ResultFace\x12*\n" +
 	"\x03box\x18\x01 \x01(\v2\x18.facestudio.media.v1.BoxR\x03box\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12\x1e\n" +
 	"\n" +
 	"similarity\x18\x03 \x01(\x02R\n" +
-	"similarity\"j\n" +
+	"similarity\x12(\n" +
+	"\rsubject_index\x18\x04 \x01(\x05H\x00R\fsubjectIndex\x88\x01\x01\x12L\n" +
+	"\fsimilarities\x18\x05 \x03(\v2(.facestudio.gateway.v1.SubjectSimilarityR\fsimilaritiesB\x10\n" +
+	"\x0e_subject_index\"\xa9\x01\n" +
 	"\fPhotoVerdict\x12\x14\n" +
 	"\x05photo\x18\x01 \x01(\tR\x05photo\x12\x12\n" +
 	"\x04used\x18\x02 \x01(\bR\x04used\x120\n" +
-	"\x05fault\x18\x03 \x01(\v2\x1a.facestudio.fault.v1.FaultR\x05fault\"{\n" +
+	"\x05fault\x18\x03 \x01(\v2\x1a.facestudio.fault.v1.FaultR\x05fault\x12=\n" +
+	"\afigures\x18\x04 \x01(\v2#.facestudio.gateway.v1.PhotoFiguresR\afigures\"\xfc\x01\n" +
+	"\fPhotoFigures\x12$\n" +
+	"\vface_pixels\x18\x01 \x01(\x02H\x00R\n" +
+	"facePixels\x88\x01\x01\x12!\n" +
+	"\tsharpness\x18\x02 \x01(\x02H\x01R\tsharpness\x88\x01\x01\x12#\n" +
+	"\n" +
+	"brightness\x18\x03 \x01(\x02H\x02R\n" +
+	"brightness\x88\x01\x01\x12\x15\n" +
+	"\x03yaw\x18\x04 \x01(\x02H\x03R\x03yaw\x88\x01\x01\x12#\n" +
+	"\n" +
+	"similarity\x18\x05 \x01(\x02H\x04R\n" +
+	"similarity\x88\x01\x01B\x0e\n" +
+	"\f_face_pixelsB\f\n" +
+	"\n" +
+	"_sharpnessB\r\n" +
+	"\v_brightnessB\x06\n" +
+	"\x04_yawB\r\n" +
+	"\v_similarity\"{\n" +
 	"\x17CreateGenerationRequest\x12A\n" +
 	"\n" +
 	"generation\x18\x01 \x01(\v2!.facestudio.gateway.v1.GenerationR\n" +
@@ -1396,7 +2436,19 @@ const file_facestudio_gateway_v1_gateway_proto_rawDesc = "" +
 	"\rSTATE_RUNNING\x10\x02\x12\x13\n" +
 	"\x0fSTATE_SUCCEEDED\x10\x03\x12\x10\n" +
 	"\fSTATE_FAILED\x10\x04\x12\x13\n" +
-	"\x0fSTATE_CANCELLED\x10\x052\x8b\x05\n" +
+	"\x0fSTATE_CANCELLED\x10\x05*t\n" +
+	"\fOutputFormat\x12\x1d\n" +
+	"\x19OUTPUT_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11OUTPUT_FORMAT_PNG\x10\x01\x12\x16\n" +
+	"\x12OUTPUT_FORMAT_JPEG\x10\x02\x12\x16\n" +
+	"\x12OUTPUT_FORMAT_WEBP\x10\x03*\x8d\x01\n" +
+	"\n" +
+	"MaskSource\x12\x1b\n" +
+	"\x17MASK_SOURCE_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16MASK_SOURCE_EVERYWHERE\x10\x01\x12\x19\n" +
+	"\x15MASK_SOURCE_SEGMENTER\x10\x02\x12\x13\n" +
+	"\x0fMASK_SOURCE_BOX\x10\x03\x12\x16\n" +
+	"\x12MASK_SOURCE_CALLER\x10\x042\x8b\x05\n" +
 	"\x11GenerationService\x12e\n" +
 	"\x10CreateGeneration\x12..facestudio.gateway.v1.CreateGenerationRequest\x1a!.facestudio.gateway.v1.Generation\x12_\n" +
 	"\rGetGeneration\x12+.facestudio.gateway.v1.GetGenerationRequest\x1a!.facestudio.gateway.v1.Generation\x12p\n" +
@@ -1419,78 +2471,108 @@ func file_facestudio_gateway_v1_gateway_proto_rawDescGZIP() []byte {
 	return file_facestudio_gateway_v1_gateway_proto_rawDescData
 }
 
-var file_facestudio_gateway_v1_gateway_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_facestudio_gateway_v1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_facestudio_gateway_v1_gateway_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_facestudio_gateway_v1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_facestudio_gateway_v1_gateway_proto_goTypes = []any{
 	(State)(0),                      // 0: facestudio.gateway.v1.State
-	(*Subject)(nil),                 // 1: facestudio.gateway.v1.Subject
-	(*Generation)(nil),              // 2: facestudio.gateway.v1.Generation
-	(*Progress)(nil),                // 3: facestudio.gateway.v1.Progress
-	(*ResultPicture)(nil),           // 4: facestudio.gateway.v1.ResultPicture
-	(*ResultFace)(nil),              // 5: facestudio.gateway.v1.ResultFace
-	(*PhotoVerdict)(nil),            // 6: facestudio.gateway.v1.PhotoVerdict
-	(*CreateGenerationRequest)(nil), // 7: facestudio.gateway.v1.CreateGenerationRequest
-	(*GetGenerationRequest)(nil),    // 8: facestudio.gateway.v1.GetGenerationRequest
-	(*ListGenerationsRequest)(nil),  // 9: facestudio.gateway.v1.ListGenerationsRequest
-	(*ListGenerationsResponse)(nil), // 10: facestudio.gateway.v1.ListGenerationsResponse
-	(*WatchGenerationRequest)(nil),  // 11: facestudio.gateway.v1.WatchGenerationRequest
-	(*WatchGenerationResponse)(nil), // 12: facestudio.gateway.v1.WatchGenerationResponse
-	(*ProgressEvent)(nil),           // 13: facestudio.gateway.v1.ProgressEvent
-	(*CancelGenerationRequest)(nil), // 14: facestudio.gateway.v1.CancelGenerationRequest
-	(*GetPictureRequest)(nil),       // 15: facestudio.gateway.v1.GetPictureRequest
-	(*GetPictureResponse)(nil),      // 16: facestudio.gateway.v1.GetPictureResponse
-	nil,                             // 17: facestudio.gateway.v1.Generation.LabelsEntry
-	(*v1.Picture)(nil),              // 18: facestudio.media.v1.Picture
-	(v11.Background)(0),             // 19: facestudio.denoiser.v1.Background
-	(*durationpb.Duration)(nil),     // 20: google.protobuf.Duration
-	(*v12.Fault)(nil),               // 21: facestudio.fault.v1.Fault
-	(*timestamppb.Timestamp)(nil),   // 22: google.protobuf.Timestamp
-	(*v1.Blob)(nil),                 // 23: facestudio.media.v1.Blob
-	(*v1.Box)(nil),                  // 24: facestudio.media.v1.Box
+	(OutputFormat)(0),               // 1: facestudio.gateway.v1.OutputFormat
+	(MaskSource)(0),                 // 2: facestudio.gateway.v1.MaskSource
+	(Warning_Kind)(0),               // 3: facestudio.gateway.v1.Warning.Kind
+	(*GenerationSubject)(nil),       // 4: facestudio.gateway.v1.GenerationSubject
+	(*MixPart)(nil),                 // 5: facestudio.gateway.v1.MixPart
+	(*Placement)(nil),               // 6: facestudio.gateway.v1.Placement
+	(*Generation)(nil),              // 7: facestudio.gateway.v1.Generation
+	(*Progress)(nil),                // 8: facestudio.gateway.v1.Progress
+	(*PlacedPerson)(nil),            // 9: facestudio.gateway.v1.PlacedPerson
+	(*ResultPicture)(nil),           // 10: facestudio.gateway.v1.ResultPicture
+	(*Try)(nil),                     // 11: facestudio.gateway.v1.Try
+	(*SubjectSimilarity)(nil),       // 12: facestudio.gateway.v1.SubjectSimilarity
+	(*Warning)(nil),                 // 13: facestudio.gateway.v1.Warning
+	(*ResultFace)(nil),              // 14: facestudio.gateway.v1.ResultFace
+	(*PhotoVerdict)(nil),            // 15: facestudio.gateway.v1.PhotoVerdict
+	(*PhotoFigures)(nil),            // 16: facestudio.gateway.v1.PhotoFigures
+	(*CreateGenerationRequest)(nil), // 17: facestudio.gateway.v1.CreateGenerationRequest
+	(*GetGenerationRequest)(nil),    // 18: facestudio.gateway.v1.GetGenerationRequest
+	(*ListGenerationsRequest)(nil),  // 19: facestudio.gateway.v1.ListGenerationsRequest
+	(*ListGenerationsResponse)(nil), // 20: facestudio.gateway.v1.ListGenerationsResponse
+	(*WatchGenerationRequest)(nil),  // 21: facestudio.gateway.v1.WatchGenerationRequest
+	(*WatchGenerationResponse)(nil), // 22: facestudio.gateway.v1.WatchGenerationResponse
+	(*ProgressEvent)(nil),           // 23: facestudio.gateway.v1.ProgressEvent
+	(*CancelGenerationRequest)(nil), // 24: facestudio.gateway.v1.CancelGenerationRequest
+	(*GetPictureRequest)(nil),       // 25: facestudio.gateway.v1.GetPictureRequest
+	(*GetPictureResponse)(nil),      // 26: facestudio.gateway.v1.GetPictureResponse
+	nil,                             // 27: facestudio.gateway.v1.Generation.LabelsEntry
+	(*v1.Picture)(nil),              // 28: facestudio.media.v1.Picture
+	(*v1.Point)(nil),                // 29: facestudio.media.v1.Point
+	(*v1.Box)(nil),                  // 30: facestudio.media.v1.Box
+	(v11.Background)(0),             // 31: facestudio.denoiser.v1.Background
+	(*durationpb.Duration)(nil),     // 32: google.protobuf.Duration
+	(v11.Sampler)(0),                // 33: facestudio.denoiser.v1.Sampler
+	(*v12.Fault)(nil),               // 34: facestudio.fault.v1.Fault
+	(*timestamppb.Timestamp)(nil),   // 35: google.protobuf.Timestamp
+	(*v1.Blob)(nil),                 // 36: facestudio.media.v1.Blob
 }
 var file_facestudio_gateway_v1_gateway_proto_depIdxs = []int32{
-	18, // 0: facestudio.gateway.v1.Subject.photos:type_name -> facestudio.media.v1.Picture
-	1,  // 1: facestudio.gateway.v1.Generation.subjects:type_name -> facestudio.gateway.v1.Subject
-	18, // 2: facestudio.gateway.v1.Generation.style:type_name -> facestudio.media.v1.Picture
-	19, // 3: facestudio.gateway.v1.Generation.background:type_name -> facestudio.denoiser.v1.Background
-	20, // 4: facestudio.gateway.v1.Generation.timeout:type_name -> google.protobuf.Duration
-	17, // 5: facestudio.gateway.v1.Generation.labels:type_name -> facestudio.gateway.v1.Generation.LabelsEntry
-	0,  // 6: facestudio.gateway.v1.Generation.state:type_name -> facestudio.gateway.v1.State
-	3,  // 7: facestudio.gateway.v1.Generation.progress:type_name -> facestudio.gateway.v1.Progress
-	4,  // 8: facestudio.gateway.v1.Generation.pictures:type_name -> facestudio.gateway.v1.ResultPicture
-	21, // 9: facestudio.gateway.v1.Generation.fault:type_name -> facestudio.fault.v1.Fault
-	6,  // 10: facestudio.gateway.v1.Generation.photo_verdicts:type_name -> facestudio.gateway.v1.PhotoVerdict
-	22, // 11: facestudio.gateway.v1.Generation.create_time:type_name -> google.protobuf.Timestamp
-	22, // 12: facestudio.gateway.v1.Generation.start_time:type_name -> google.protobuf.Timestamp
-	22, // 13: facestudio.gateway.v1.Generation.end_time:type_name -> google.protobuf.Timestamp
-	20, // 14: facestudio.gateway.v1.Progress.remaining:type_name -> google.protobuf.Duration
-	23, // 15: facestudio.gateway.v1.ResultPicture.blob:type_name -> facestudio.media.v1.Blob
-	5,  // 16: facestudio.gateway.v1.ResultPicture.faces:type_name -> facestudio.gateway.v1.ResultFace
-	24, // 17: facestudio.gateway.v1.ResultFace.box:type_name -> facestudio.media.v1.Box
-	21, // 18: facestudio.gateway.v1.PhotoVerdict.fault:type_name -> facestudio.fault.v1.Fault
-	2,  // 19: facestudio.gateway.v1.CreateGenerationRequest.generation:type_name -> facestudio.gateway.v1.Generation
-	2,  // 20: facestudio.gateway.v1.ListGenerationsResponse.generations:type_name -> facestudio.gateway.v1.Generation
-	2,  // 21: facestudio.gateway.v1.WatchGenerationResponse.generation:type_name -> facestudio.gateway.v1.Generation
-	13, // 22: facestudio.gateway.v1.WatchGenerationResponse.progress:type_name -> facestudio.gateway.v1.ProgressEvent
-	3,  // 23: facestudio.gateway.v1.ProgressEvent.progress:type_name -> facestudio.gateway.v1.Progress
-	18, // 24: facestudio.gateway.v1.ProgressEvent.preview:type_name -> facestudio.media.v1.Picture
-	7,  // 25: facestudio.gateway.v1.GenerationService.CreateGeneration:input_type -> facestudio.gateway.v1.CreateGenerationRequest
-	8,  // 26: facestudio.gateway.v1.GenerationService.GetGeneration:input_type -> facestudio.gateway.v1.GetGenerationRequest
-	9,  // 27: facestudio.gateway.v1.GenerationService.ListGenerations:input_type -> facestudio.gateway.v1.ListGenerationsRequest
-	11, // 28: facestudio.gateway.v1.GenerationService.WatchGeneration:input_type -> facestudio.gateway.v1.WatchGenerationRequest
-	14, // 29: facestudio.gateway.v1.GenerationService.CancelGeneration:input_type -> facestudio.gateway.v1.CancelGenerationRequest
-	15, // 30: facestudio.gateway.v1.GenerationService.GetPicture:input_type -> facestudio.gateway.v1.GetPictureRequest
-	2,  // 31: facestudio.gateway.v1.GenerationService.CreateGeneration:output_type -> facestudio.gateway.v1.Generation
-	2,  // 32: facestudio.gateway.v1.GenerationService.GetGeneration:output_type -> facestudio.gateway.v1.Generation
-	10, // 33: facestudio.gateway.v1.GenerationService.ListGenerations:output_type -> facestudio.gateway.v1.ListGenerationsResponse
-	12, // 34: facestudio.gateway.v1.GenerationService.WatchGeneration:output_type -> facestudio.gateway.v1.WatchGenerationResponse
-	2,  // 35: facestudio.gateway.v1.GenerationService.CancelGeneration:output_type -> facestudio.gateway.v1.Generation
-	16, // 36: facestudio.gateway.v1.GenerationService.GetPicture:output_type -> facestudio.gateway.v1.GetPictureResponse
-	31, // [31:37] is the sub-list for method output_type
-	25, // [25:31] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	28, // 0: facestudio.gateway.v1.GenerationSubject.photos:type_name -> facestudio.media.v1.Picture
+	5,  // 1: facestudio.gateway.v1.GenerationSubject.mix:type_name -> facestudio.gateway.v1.MixPart
+	6,  // 2: facestudio.gateway.v1.GenerationSubject.at:type_name -> facestudio.gateway.v1.Placement
+	28, // 3: facestudio.gateway.v1.MixPart.photos:type_name -> facestudio.media.v1.Picture
+	29, // 4: facestudio.gateway.v1.Placement.point:type_name -> facestudio.media.v1.Point
+	30, // 5: facestudio.gateway.v1.Placement.box:type_name -> facestudio.media.v1.Box
+	28, // 6: facestudio.gateway.v1.Placement.mask:type_name -> facestudio.media.v1.Picture
+	4,  // 7: facestudio.gateway.v1.Generation.subjects:type_name -> facestudio.gateway.v1.GenerationSubject
+	28, // 8: facestudio.gateway.v1.Generation.style:type_name -> facestudio.media.v1.Picture
+	31, // 9: facestudio.gateway.v1.Generation.background:type_name -> facestudio.denoiser.v1.Background
+	32, // 10: facestudio.gateway.v1.Generation.timeout:type_name -> google.protobuf.Duration
+	27, // 11: facestudio.gateway.v1.Generation.labels:type_name -> facestudio.gateway.v1.Generation.LabelsEntry
+	33, // 12: facestudio.gateway.v1.Generation.sampler:type_name -> facestudio.denoiser.v1.Sampler
+	1,  // 13: facestudio.gateway.v1.Generation.output_format:type_name -> facestudio.gateway.v1.OutputFormat
+	0,  // 14: facestudio.gateway.v1.Generation.state:type_name -> facestudio.gateway.v1.State
+	8,  // 15: facestudio.gateway.v1.Generation.progress:type_name -> facestudio.gateway.v1.Progress
+	10, // 16: facestudio.gateway.v1.Generation.pictures:type_name -> facestudio.gateway.v1.ResultPicture
+	34, // 17: facestudio.gateway.v1.Generation.fault:type_name -> facestudio.fault.v1.Fault
+	15, // 18: facestudio.gateway.v1.Generation.photo_verdicts:type_name -> facestudio.gateway.v1.PhotoVerdict
+	35, // 19: facestudio.gateway.v1.Generation.create_time:type_name -> google.protobuf.Timestamp
+	35, // 20: facestudio.gateway.v1.Generation.start_time:type_name -> google.protobuf.Timestamp
+	35, // 21: facestudio.gateway.v1.Generation.end_time:type_name -> google.protobuf.Timestamp
+	9,  // 22: facestudio.gateway.v1.Generation.placements:type_name -> facestudio.gateway.v1.PlacedPerson
+	32, // 23: facestudio.gateway.v1.Progress.remaining:type_name -> google.protobuf.Duration
+	30, // 24: facestudio.gateway.v1.PlacedPerson.box:type_name -> facestudio.media.v1.Box
+	2,  // 25: facestudio.gateway.v1.PlacedPerson.mask_source:type_name -> facestudio.gateway.v1.MaskSource
+	36, // 26: facestudio.gateway.v1.ResultPicture.blob:type_name -> facestudio.media.v1.Blob
+	14, // 27: facestudio.gateway.v1.ResultPicture.faces:type_name -> facestudio.gateway.v1.ResultFace
+	13, // 28: facestudio.gateway.v1.ResultPicture.warnings:type_name -> facestudio.gateway.v1.Warning
+	11, // 29: facestudio.gateway.v1.ResultPicture.tries:type_name -> facestudio.gateway.v1.Try
+	12, // 30: facestudio.gateway.v1.Try.similarities:type_name -> facestudio.gateway.v1.SubjectSimilarity
+	13, // 31: facestudio.gateway.v1.Try.warnings:type_name -> facestudio.gateway.v1.Warning
+	3,  // 32: facestudio.gateway.v1.Warning.kind:type_name -> facestudio.gateway.v1.Warning.Kind
+	30, // 33: facestudio.gateway.v1.ResultFace.box:type_name -> facestudio.media.v1.Box
+	12, // 34: facestudio.gateway.v1.ResultFace.similarities:type_name -> facestudio.gateway.v1.SubjectSimilarity
+	34, // 35: facestudio.gateway.v1.PhotoVerdict.fault:type_name -> facestudio.fault.v1.Fault
+	16, // 36: facestudio.gateway.v1.PhotoVerdict.figures:type_name -> facestudio.gateway.v1.PhotoFigures
+	7,  // 37: facestudio.gateway.v1.CreateGenerationRequest.generation:type_name -> facestudio.gateway.v1.Generation
+	7,  // 38: facestudio.gateway.v1.ListGenerationsResponse.generations:type_name -> facestudio.gateway.v1.Generation
+	7,  // 39: facestudio.gateway.v1.WatchGenerationResponse.generation:type_name -> facestudio.gateway.v1.Generation
+	23, // 40: facestudio.gateway.v1.WatchGenerationResponse.progress:type_name -> facestudio.gateway.v1.ProgressEvent
+	8,  // 41: facestudio.gateway.v1.ProgressEvent.progress:type_name -> facestudio.gateway.v1.Progress
+	28, // 42: facestudio.gateway.v1.ProgressEvent.preview:type_name -> facestudio.media.v1.Picture
+	17, // 43: facestudio.gateway.v1.GenerationService.CreateGeneration:input_type -> facestudio.gateway.v1.CreateGenerationRequest
+	18, // 44: facestudio.gateway.v1.GenerationService.GetGeneration:input_type -> facestudio.gateway.v1.GetGenerationRequest
+	19, // 45: facestudio.gateway.v1.GenerationService.ListGenerations:input_type -> facestudio.gateway.v1.ListGenerationsRequest
+	21, // 46: facestudio.gateway.v1.GenerationService.WatchGeneration:input_type -> facestudio.gateway.v1.WatchGenerationRequest
+	24, // 47: facestudio.gateway.v1.GenerationService.CancelGeneration:input_type -> facestudio.gateway.v1.CancelGenerationRequest
+	25, // 48: facestudio.gateway.v1.GenerationService.GetPicture:input_type -> facestudio.gateway.v1.GetPictureRequest
+	7,  // 49: facestudio.gateway.v1.GenerationService.CreateGeneration:output_type -> facestudio.gateway.v1.Generation
+	7,  // 50: facestudio.gateway.v1.GenerationService.GetGeneration:output_type -> facestudio.gateway.v1.Generation
+	20, // 51: facestudio.gateway.v1.GenerationService.ListGenerations:output_type -> facestudio.gateway.v1.ListGenerationsResponse
+	22, // 52: facestudio.gateway.v1.GenerationService.WatchGeneration:output_type -> facestudio.gateway.v1.WatchGenerationResponse
+	7,  // 53: facestudio.gateway.v1.GenerationService.CancelGeneration:output_type -> facestudio.gateway.v1.Generation
+	26, // 54: facestudio.gateway.v1.GenerationService.GetPicture:output_type -> facestudio.gateway.v1.GetPictureResponse
+	49, // [49:55] is the sub-list for method output_type
+	43, // [43:49] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_facestudio_gateway_v1_gateway_proto_init() }
@@ -1498,8 +2580,19 @@ func file_facestudio_gateway_v1_gateway_proto_init() {
 	if File_facestudio_gateway_v1_gateway_proto != nil {
 		return
 	}
-	file_facestudio_gateway_v1_gateway_proto_msgTypes[1].OneofWrappers = []any{}
-	file_facestudio_gateway_v1_gateway_proto_msgTypes[11].OneofWrappers = []any{
+	file_facestudio_gateway_v1_gateway_proto_msgTypes[0].OneofWrappers = []any{}
+	file_facestudio_gateway_v1_gateway_proto_msgTypes[2].OneofWrappers = []any{
+		(*Placement_Person)(nil),
+		(*Placement_Point)(nil),
+		(*Placement_Box)(nil),
+		(*Placement_Mask)(nil),
+	}
+	file_facestudio_gateway_v1_gateway_proto_msgTypes[3].OneofWrappers = []any{}
+	file_facestudio_gateway_v1_gateway_proto_msgTypes[5].OneofWrappers = []any{}
+	file_facestudio_gateway_v1_gateway_proto_msgTypes[9].OneofWrappers = []any{}
+	file_facestudio_gateway_v1_gateway_proto_msgTypes[10].OneofWrappers = []any{}
+	file_facestudio_gateway_v1_gateway_proto_msgTypes[12].OneofWrappers = []any{}
+	file_facestudio_gateway_v1_gateway_proto_msgTypes[18].OneofWrappers = []any{
 		(*WatchGenerationResponse_Generation)(nil),
 		(*WatchGenerationResponse_Progress)(nil),
 	}
@@ -1508,8 +2601,8 @@ func file_facestudio_gateway_v1_gateway_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_facestudio_gateway_v1_gateway_proto_rawDesc), len(file_facestudio_gateway_v1_gateway_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   17,
+			NumEnums:      4,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
