@@ -58,6 +58,34 @@ class Data:
 
 
 @dataclass
+class Scenes:
+    """How many pictures of each kind the stage `scenes` makes (data/scenes.py); it leaves out the
+    kinds whose share in [unet.scenes] is 0."""
+
+    moved: int = 8000
+    stylised: int = 12000
+    nobody: int = 3000
+    wide: int = 8000
+    square: int = 3000
+    segmented: int = 4000  # portraits that groups are made of
+    palettes: int = 300
+    seed: int = 0
+
+
+@dataclass
+class Shares:
+    """What the U-Net's batches are made of besides portraits as they are, shares of 0..1. moved,
+    stylised and nobody replace pictures of a batch; wide and square take whole steps, of fewer
+    pictures as theirs are larger."""
+
+    moved: float = 0.0
+    stylised: float = 0.0
+    nobody: float = 0.0
+    wide: float = 0.0
+    square: float = 0.0
+
+
+@dataclass
 class Vae:
     latent_channels: int = 8
     full_channels: int = 32  # at H/2
@@ -89,6 +117,7 @@ class Unet:
     other_photo: float = 0.5  # e_f from another photo of the person, where there is one
     anime: float = 0.04  # share of pictures without a person
     weight_floor: float = 0.3  # of the loss at the noisy end
+    scenes: Shares = field(default_factory=Shares)
     compile: bool = False  # torch.compile: worth its minutes of warm-up on idle cores only
     train: Train = field(default_factory=lambda: Train(
         minutes=80, steps=20_000, batch=64, lr=1e-3, warmup=40, ema=0.997))
@@ -147,10 +176,12 @@ class Bundle:
 @dataclass
 class Config:
     threads: int = 1
+    device: str = ""  # "cpu", "cuda", "cuda:1"; "" is the GPU where there is one, else the processor
     fresh: bool = False
     file: Path = Path()  # where it was read from
     paths: Paths = field(default_factory=Paths)
     data: Data = field(default_factory=Data)
+    scenes: Scenes = field(default_factory=Scenes)
     vae: Vae = field(default_factory=Vae)
     unet: Unet = field(default_factory=Unet)
     guidance: Guidance = field(default_factory=Guidance)
