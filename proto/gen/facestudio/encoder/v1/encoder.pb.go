@@ -415,8 +415,11 @@ type EmbedFacesRequest struct {
 	// Takes the largest face where a photo has several, instead of the fault
 	// SEVERAL_FACES_FOUND.
 	LargestOfSeveral bool `protobuf:"varint,3,opt,name=largest_of_several,json=largestOfSeveral,proto3" json:"largest_of_several,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Refuses also faces that are blurred, too dark or turned away, as one does
+	// when a person is enrolled. Otherwise their figures alone tell.
+	Strict        bool `protobuf:"varint,4,opt,name=strict,proto3" json:"strict,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *EmbedFacesRequest) Reset() {
@@ -466,6 +469,13 @@ func (x *EmbedFacesRequest) GetPhotos() []*v1.Picture {
 func (x *EmbedFacesRequest) GetLargestOfSeveral() bool {
 	if x != nil {
 		return x.LargestOfSeveral
+	}
+	return false
+}
+
+func (x *EmbedFacesRequest) GetStrict() bool {
+	if x != nil {
+		return x.Strict
 	}
 	return false
 }
@@ -524,8 +534,12 @@ type EmbeddedFace struct {
 	// The face that was embedded. Unset when none was.
 	Face *v1.Face `protobuf:"bytes,2,opt,name=face,proto3" json:"face,omitempty"`
 	// Why the photo cannot be used: UNSUPPORTED_IMAGE, IMAGE_TOO_LARGE,
-	// NO_FACE_FOUND, SEVERAL_FACES_FOUND or FACE_TOO_SMALL. Unset when it can.
-	Fault         *v11.Fault `protobuf:"bytes,3,opt,name=fault,proto3" json:"fault,omitempty"`
+	// NO_FACE_FOUND, SEVERAL_FACES_FOUND or FACE_TOO_SMALL; when asked strictly
+	// also FACE_BLURRED, FACE_TOO_DARK or FACE_TURNED_AWAY. Unset when it can.
+	Fault *v11.Fault `protobuf:"bytes,3,opt,name=fault,proto3" json:"fault,omitempty"`
+	// How good the photo of the face is; of the largest face when there are
+	// several. Unset when no face was found.
+	Figures       *FaceFigures `protobuf:"bytes,4,opt,name=figures,proto3" json:"figures,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -581,6 +595,91 @@ func (x *EmbeddedFace) GetFault() *v11.Fault {
 	return nil
 }
 
+func (x *EmbeddedFace) GetFigures() *FaceFigures {
+	if x != nil {
+		return x.Figures
+	}
+	return nil
+}
+
+// FaceFigures tell how well a photo shows a face. They are measured in the
+// face's box, before alignment.
+type FaceFigures struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The shorter side of the face's box, pixels of the photo. Below 32 is
+	// FACE_TOO_SMALL.
+	FacePixels float32 `protobuf:"fixed32,1,opt,name=face_pixels,json=facePixels,proto3" json:"face_pixels,omitempty"`
+	// 0..1, the larger the sharper: 1 minus the perceptual blur of Crete et al.
+	// 2007, of the face scaled down to at most 112 pixels.
+	Sharpness float32 `protobuf:"fixed32,2,opt,name=sharpness,proto3" json:"sharpness,omitempty"`
+	// 0..1: the level, of 1, that a tenth of the face's pixels exceed.
+	Brightness float32 `protobuf:"fixed32,3,opt,name=brightness,proto3" json:"brightness,omitempty"`
+	// Degrees, -90..90: how far the head is turned to its own left (right when
+	// negative), estimated from the eyes and the tip of the nose. Unset when the
+	// bundle's detector does not know these.
+	Yaw           *float32 `protobuf:"fixed32,4,opt,name=yaw,proto3,oneof" json:"yaw,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FaceFigures) Reset() {
+	*x = FaceFigures{}
+	mi := &file_facestudio_encoder_v1_encoder_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FaceFigures) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FaceFigures) ProtoMessage() {}
+
+func (x *FaceFigures) ProtoReflect() protoreflect.Message {
+	mi := &file_facestudio_encoder_v1_encoder_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FaceFigures.ProtoReflect.Descriptor instead.
+func (*FaceFigures) Descriptor() ([]byte, []int) {
+	return file_facestudio_encoder_v1_encoder_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *FaceFigures) GetFacePixels() float32 {
+	if x != nil {
+		return x.FacePixels
+	}
+	return 0
+}
+
+func (x *FaceFigures) GetSharpness() float32 {
+	if x != nil {
+		return x.Sharpness
+	}
+	return 0
+}
+
+func (x *FaceFigures) GetBrightness() float32 {
+	if x != nil {
+		return x.Brightness
+	}
+	return 0
+}
+
+func (x *FaceFigures) GetYaw() float32 {
+	if x != nil && x.Yaw != nil {
+		return *x.Yaw
+	}
+	return 0
+}
+
 var File_facestudio_encoder_v1_encoder_proto protoreflect.FileDescriptor
 
 const file_facestudio_encoder_v1_encoder_proto_rawDesc = "" +
@@ -609,25 +708,36 @@ const file_facestudio_encoder_v1_encoder_proto_rawDesc = "" +
 	"\x13DetectFacesResponse\x12/\n" +
 	"\x05faces\x18\x01 \x03(\v2\x19.facestudio.media.v1.FaceR\x05faces\x12\x14\n" +
 	"\x05width\x18\x02 \x01(\x05R\x05width\x12\x16\n" +
-	"\x06height\x18\x03 \x01(\x05R\x06height\"\x8f\x01\n" +
+	"\x06height\x18\x03 \x01(\x05R\x06height\"\xa7\x01\n" +
 	"\x11EmbedFacesRequest\x12\x16\n" +
 	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x124\n" +
 	"\x06photos\x18\x02 \x03(\v2\x1c.facestudio.media.v1.PictureR\x06photos\x12,\n" +
-	"\x12largest_of_several\x18\x03 \x01(\bR\x10largestOfSeveral\"O\n" +
+	"\x12largest_of_several\x18\x03 \x01(\bR\x10largestOfSeveral\x12\x16\n" +
+	"\x06strict\x18\x04 \x01(\bR\x06strict\"O\n" +
 	"\x12EmbedFacesResponse\x129\n" +
-	"\x05faces\x18\x01 \x03(\v2#.facestudio.encoder.v1.EmbeddedFaceR\x05faces\"\xaa\x01\n" +
+	"\x05faces\x18\x01 \x03(\v2#.facestudio.encoder.v1.EmbeddedFaceR\x05faces\"\xe8\x01\n" +
 	"\fEmbeddedFace\x129\n" +
 	"\tembedding\x18\x01 \x01(\v2\x1b.facestudio.media.v1.TensorR\tembedding\x12-\n" +
 	"\x04face\x18\x02 \x01(\v2\x19.facestudio.media.v1.FaceR\x04face\x120\n" +
-	"\x05fault\x18\x03 \x01(\v2\x1a.facestudio.fault.v1.FaultR\x05fault2\xff\x03\n" +
+	"\x05fault\x18\x03 \x01(\v2\x1a.facestudio.fault.v1.FaultR\x05fault\x12<\n" +
+	"\afigures\x18\x04 \x01(\v2\".facestudio.encoder.v1.FaceFiguresR\afigures\"\x8b\x01\n" +
+	"\vFaceFigures\x12\x1f\n" +
+	"\vface_pixels\x18\x01 \x01(\x02R\n" +
+	"facePixels\x12\x1c\n" +
+	"\tsharpness\x18\x02 \x01(\x02R\tsharpness\x12\x1e\n" +
+	"\n" +
+	"brightness\x18\x03 \x01(\x02R\n" +
+	"brightness\x12\x15\n" +
+	"\x03yaw\x18\x04 \x01(\x02H\x00R\x03yaw\x88\x01\x01B\x06\n" +
+	"\x04_yaw2\x87\x04\n" +
 	"\x0eEncoderService\x12v\n" +
 	"\vEmbedImages\x12).facestudio.encoder.v1.EmbedImagesRequest\x1a*.facestudio.encoder.v1.EmbedImagesResponse\"\x10\xea\xe0\x18\f\x12\n" +
 	"\b\x01\x12\x06images\x12r\n" +
 	"\n" +
 	"EmbedTexts\x12(.facestudio.encoder.v1.EmbedTextsRequest\x1a).facestudio.encoder.v1.EmbedTextsResponse\"\x0f\xea\xe0\x18\v\x12\t\b\x01\x12\x05texts\x12w\n" +
-	"\vDetectFaces\x12).facestudio.encoder.v1.DetectFacesRequest\x1a*.facestudio.encoder.v1.DetectFacesResponse\"\x11\xea\xe0\x18\r\x12\v\b\x01\x12\apicture\x12\x87\x01\n" +
+	"\vDetectFaces\x12).facestudio.encoder.v1.DetectFacesRequest\x1a*.facestudio.encoder.v1.DetectFacesResponse\"\x11\xea\xe0\x18\r\x12\v\b\x01\x12\apicture\x12\x8f\x01\n" +
 	"\n" +
-	"EmbedFaces\x12(.facestudio.encoder.v1.EmbedFacesRequest\x1a).facestudio.encoder.v1.EmbedFacesResponse\"$\xea\xe0\x18 \x12\x1e\b\x01\x12\x06photos\x12\x12largest_of_severalB\xeb\x01\n" +
+	"EmbedFaces\x12(.facestudio.encoder.v1.EmbedFacesRequest\x1a).facestudio.encoder.v1.EmbedFacesResponse\",\xea\xe0\x18(\x12&\b\x02\x12\x06photos\x12\x12largest_of_several\x12\x06strictB\xeb\x01\n" +
 	"\x19com.facestudio.encoder.v1B\fEncoderProtoP\x01ZJgithub.com/facestudio/facestudio/proto/gen/facestudio/encoder/v1;encoderv1\xa2\x02\x03FEX\xaa\x02\x15Facestudio.Encoder.V1\xca\x02\x15Facestudio\\Encoder\\V1\xe2\x02!Facestudio\\Encoder\\V1\\GPBMetadata\xea\x02\x17Facestudio::Encoder::V1b\x06proto3"
 
 var (
@@ -642,7 +752,7 @@ func file_facestudio_encoder_v1_encoder_proto_rawDescGZIP() []byte {
 	return file_facestudio_encoder_v1_encoder_proto_rawDescData
 }
 
-var file_facestudio_encoder_v1_encoder_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_facestudio_encoder_v1_encoder_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_facestudio_encoder_v1_encoder_proto_goTypes = []any{
 	(*ImageToEmbed)(nil),        // 0: facestudio.encoder.v1.ImageToEmbed
 	(*EmbedImagesRequest)(nil),  // 1: facestudio.encoder.v1.EmbedImagesRequest
@@ -654,38 +764,40 @@ var file_facestudio_encoder_v1_encoder_proto_goTypes = []any{
 	(*EmbedFacesRequest)(nil),   // 7: facestudio.encoder.v1.EmbedFacesRequest
 	(*EmbedFacesResponse)(nil),  // 8: facestudio.encoder.v1.EmbedFacesResponse
 	(*EmbeddedFace)(nil),        // 9: facestudio.encoder.v1.EmbeddedFace
-	(*v1.Picture)(nil),          // 10: facestudio.media.v1.Picture
-	(*v1.Box)(nil),              // 11: facestudio.media.v1.Box
-	(*v1.Tensor)(nil),           // 12: facestudio.media.v1.Tensor
-	(*v1.Face)(nil),             // 13: facestudio.media.v1.Face
-	(*v11.Fault)(nil),           // 14: facestudio.fault.v1.Fault
+	(*FaceFigures)(nil),         // 10: facestudio.encoder.v1.FaceFigures
+	(*v1.Picture)(nil),          // 11: facestudio.media.v1.Picture
+	(*v1.Box)(nil),              // 12: facestudio.media.v1.Box
+	(*v1.Tensor)(nil),           // 13: facestudio.media.v1.Tensor
+	(*v1.Face)(nil),             // 14: facestudio.media.v1.Face
+	(*v11.Fault)(nil),           // 15: facestudio.fault.v1.Fault
 }
 var file_facestudio_encoder_v1_encoder_proto_depIdxs = []int32{
-	10, // 0: facestudio.encoder.v1.ImageToEmbed.picture:type_name -> facestudio.media.v1.Picture
-	11, // 1: facestudio.encoder.v1.ImageToEmbed.faces:type_name -> facestudio.media.v1.Box
+	11, // 0: facestudio.encoder.v1.ImageToEmbed.picture:type_name -> facestudio.media.v1.Picture
+	12, // 1: facestudio.encoder.v1.ImageToEmbed.faces:type_name -> facestudio.media.v1.Box
 	0,  // 2: facestudio.encoder.v1.EmbedImagesRequest.images:type_name -> facestudio.encoder.v1.ImageToEmbed
-	12, // 3: facestudio.encoder.v1.EmbedImagesResponse.embeddings:type_name -> facestudio.media.v1.Tensor
-	12, // 4: facestudio.encoder.v1.EmbedTextsResponse.embeddings:type_name -> facestudio.media.v1.Tensor
-	10, // 5: facestudio.encoder.v1.DetectFacesRequest.picture:type_name -> facestudio.media.v1.Picture
-	13, // 6: facestudio.encoder.v1.DetectFacesResponse.faces:type_name -> facestudio.media.v1.Face
-	10, // 7: facestudio.encoder.v1.EmbedFacesRequest.photos:type_name -> facestudio.media.v1.Picture
+	13, // 3: facestudio.encoder.v1.EmbedImagesResponse.embeddings:type_name -> facestudio.media.v1.Tensor
+	13, // 4: facestudio.encoder.v1.EmbedTextsResponse.embeddings:type_name -> facestudio.media.v1.Tensor
+	11, // 5: facestudio.encoder.v1.DetectFacesRequest.picture:type_name -> facestudio.media.v1.Picture
+	14, // 6: facestudio.encoder.v1.DetectFacesResponse.faces:type_name -> facestudio.media.v1.Face
+	11, // 7: facestudio.encoder.v1.EmbedFacesRequest.photos:type_name -> facestudio.media.v1.Picture
 	9,  // 8: facestudio.encoder.v1.EmbedFacesResponse.faces:type_name -> facestudio.encoder.v1.EmbeddedFace
-	12, // 9: facestudio.encoder.v1.EmbeddedFace.embedding:type_name -> facestudio.media.v1.Tensor
-	13, // 10: facestudio.encoder.v1.EmbeddedFace.face:type_name -> facestudio.media.v1.Face
-	14, // 11: facestudio.encoder.v1.EmbeddedFace.fault:type_name -> facestudio.fault.v1.Fault
-	1,  // 12: facestudio.encoder.v1.EncoderService.EmbedImages:input_type -> facestudio.encoder.v1.EmbedImagesRequest
-	3,  // 13: facestudio.encoder.v1.EncoderService.EmbedTexts:input_type -> facestudio.encoder.v1.EmbedTextsRequest
-	5,  // 14: facestudio.encoder.v1.EncoderService.DetectFaces:input_type -> facestudio.encoder.v1.DetectFacesRequest
-	7,  // 15: facestudio.encoder.v1.EncoderService.EmbedFaces:input_type -> facestudio.encoder.v1.EmbedFacesRequest
-	2,  // 16: facestudio.encoder.v1.EncoderService.EmbedImages:output_type -> facestudio.encoder.v1.EmbedImagesResponse
-	4,  // 17: facestudio.encoder.v1.EncoderService.EmbedTexts:output_type -> facestudio.encoder.v1.EmbedTextsResponse
-	6,  // 18: facestudio.encoder.v1.EncoderService.DetectFaces:output_type -> facestudio.encoder.v1.DetectFacesResponse
-	8,  // 19: facestudio.encoder.v1.EncoderService.EmbedFaces:output_type -> facestudio.encoder.v1.EmbedFacesResponse
-	16, // [16:20] is the sub-list for method output_type
-	12, // [12:16] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	13, // 9: facestudio.encoder.v1.EmbeddedFace.embedding:type_name -> facestudio.media.v1.Tensor
+	14, // 10: facestudio.encoder.v1.EmbeddedFace.face:type_name -> facestudio.media.v1.Face
+	15, // 11: facestudio.encoder.v1.EmbeddedFace.fault:type_name -> facestudio.fault.v1.Fault
+	10, // 12: facestudio.encoder.v1.EmbeddedFace.figures:type_name -> facestudio.encoder.v1.FaceFigures
+	1,  // 13: facestudio.encoder.v1.EncoderService.EmbedImages:input_type -> facestudio.encoder.v1.EmbedImagesRequest
+	3,  // 14: facestudio.encoder.v1.EncoderService.EmbedTexts:input_type -> facestudio.encoder.v1.EmbedTextsRequest
+	5,  // 15: facestudio.encoder.v1.EncoderService.DetectFaces:input_type -> facestudio.encoder.v1.DetectFacesRequest
+	7,  // 16: facestudio.encoder.v1.EncoderService.EmbedFaces:input_type -> facestudio.encoder.v1.EmbedFacesRequest
+	2,  // 17: facestudio.encoder.v1.EncoderService.EmbedImages:output_type -> facestudio.encoder.v1.EmbedImagesResponse
+	4,  // 18: facestudio.encoder.v1.EncoderService.EmbedTexts:output_type -> facestudio.encoder.v1.EmbedTextsResponse
+	6,  // 19: facestudio.encoder.v1.EncoderService.DetectFaces:output_type -> facestudio.encoder.v1.DetectFacesResponse
+	8,  // 20: facestudio.encoder.v1.EncoderService.EmbedFaces:output_type -> facestudio.encoder.v1.EmbedFacesResponse
+	17, // [17:21] is the sub-list for method output_type
+	13, // [13:17] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_facestudio_encoder_v1_encoder_proto_init() }
@@ -693,13 +805,14 @@ func file_facestudio_encoder_v1_encoder_proto_init() {
 	if File_facestudio_encoder_v1_encoder_proto != nil {
 		return
 	}
+	file_facestudio_encoder_v1_encoder_proto_msgTypes[10].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_facestudio_encoder_v1_encoder_proto_rawDesc), len(file_facestudio_encoder_v1_encoder_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -93,6 +93,18 @@ const (
 	// So many people do not fit on the canvas, because each would have too few
 	// pixels. Ask for a larger picture, or for fewer people.
 	Reason_REASON_CANVAS_TOO_SMALL Reason = 27
+	// A face was found but it shows too little detail: out of focus, shaken or
+	// enlarged. Send a sharper photo.
+	Reason_REASON_FACE_BLURRED Reason = 28
+	// A face was found but it is underexposed. Send a photo with more light on
+	// the face.
+	Reason_REASON_FACE_TOO_DARK Reason = 29
+	// A face was found but it looks too far to the side. Send a photo that shows
+	// the face from the front.
+	Reason_REASON_FACE_TURNED_AWAY Reason = 30
+	// The photo shows somebody else than most of the photos beside it. Leave it
+	// out, or enrol that person as another subject.
+	Reason_REASON_NOT_SAME_PERSON Reason = 31
 )
 
 // Enum value maps for Reason.
@@ -126,6 +138,10 @@ var (
 		25: "REASON_UNKNOWN_PERSON",
 		26: "REASON_PERSON_TAKEN",
 		27: "REASON_CANVAS_TOO_SMALL",
+		28: "REASON_FACE_BLURRED",
+		29: "REASON_FACE_TOO_DARK",
+		30: "REASON_FACE_TURNED_AWAY",
+		31: "REASON_NOT_SAME_PERSON",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":            0,
@@ -156,6 +172,10 @@ var (
 		"REASON_UNKNOWN_PERSON":         25,
 		"REASON_PERSON_TAKEN":           26,
 		"REASON_CANVAS_TOO_SMALL":       27,
+		"REASON_FACE_BLURRED":           28,
+		"REASON_FACE_TOO_DARK":          29,
+		"REASON_FACE_TURNED_AWAY":       30,
+		"REASON_NOT_SAME_PERSON":        31,
 	}
 )
 
@@ -269,7 +289,7 @@ const file_facestudio_fault_v1_fault_proto_rawDesc = "" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1b.facestudio.fault.v1.ReasonR\x06reason\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
 	"\x05field\x18\x03 \x01(\tR\x05field\x12\x1c\n" +
-	"\tretryable\x18\x04 \x01(\bR\tretryable*\x8b\x06\n" +
+	"\tretryable\x18\x04 \x01(\bR\tretryable*\xf7\x06\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REASON_INVALID_FIELD\x10\x01\x12\x1c\n" +
@@ -299,7 +319,11 @@ const file_facestudio_fault_v1_fault_proto_rawDesc = "" +
 	"\x12REASON_UNSUPPORTED\x10\x18\x12\x19\n" +
 	"\x15REASON_UNKNOWN_PERSON\x10\x19\x12\x17\n" +
 	"\x13REASON_PERSON_TAKEN\x10\x1a\x12\x1b\n" +
-	"\x17REASON_CANVAS_TOO_SMALL\x10\x1bB\xdb\x01\n" +
+	"\x17REASON_CANVAS_TOO_SMALL\x10\x1b\x12\x17\n" +
+	"\x13REASON_FACE_BLURRED\x10\x1c\x12\x18\n" +
+	"\x14REASON_FACE_TOO_DARK\x10\x1d\x12\x1b\n" +
+	"\x17REASON_FACE_TURNED_AWAY\x10\x1e\x12\x1a\n" +
+	"\x16REASON_NOT_SAME_PERSON\x10\x1fB\xdb\x01\n" +
 	"\x17com.facestudio.fault.v1B\n" +
 	"FaultProtoP\x01ZFgithub.com/facestudio/facestudio/proto/gen/facestudio/fault/v1;faultv1\xa2\x02\x03FFX\xaa\x02\x13Facestudio.Fault.V1\xca\x02\x13Facestudio\\Fault\\V1\xe2\x02\x1fFacestudio\\Fault\\V1\\GPBMetadata\xea\x02\x15Facestudio::Fault::V1b\x06proto3"
 

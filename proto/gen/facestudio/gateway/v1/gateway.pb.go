@@ -1579,12 +1579,12 @@ func (x *PhotoVerdict) GetFigures() *PhotoFigures {
 // measured is unset.
 type PhotoFigures struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Width of the face, pixels of the photo.
+	// The shorter side of the face's box, pixels of the photo.
 	FacePixels *float32 `protobuf:"fixed32,1,opt,name=face_pixels,json=facePixels,proto3,oneof" json:"face_pixels,omitempty"`
-	// Sharpness of the face as the encoder measures it, 0 and up; higher is
-	// sharper.
+	// Sharpness of the face, 0..1; higher is sharper.
 	Sharpness *float32 `protobuf:"fixed32,2,opt,name=sharpness,proto3,oneof" json:"sharpness,omitempty"`
-	// Mean brightness of the face, 0 (black) to 1 (white).
+	// Brightness of the face, 0..1: the level, of 1, that a tenth of its pixels
+	// exceed.
 	Brightness *float32 `protobuf:"fixed32,3,opt,name=brightness,proto3,oneof" json:"brightness,omitempty"`
 	// Estimated turn of the head, degrees, -90..90: 0 looks into the camera,
 	// above 0 to the picture's right.
