@@ -14,6 +14,7 @@ import (
 	"github.com/facestudio/facestudio/denoiser-svc/internal/paint"
 	"github.com/facestudio/facestudio/denoiser-svc/internal/rpc"
 	denoiserv1 "github.com/facestudio/facestudio/proto/gen/facestudio/denoiser/v1"
+	"github.com/facestudio/facestudio/services/diffusion"
 	"github.com/facestudio/facestudio/services/imaging"
 	"github.com/facestudio/facestudio/services/worker"
 )
@@ -36,7 +37,7 @@ func New(ctx context.Context, env worker.Env) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{models: models}
-	s.painter, err = paint.New(models, env.Bundle, env.Slots)
+	s.painter, err = paint.New(models, env.Bundle, env.Slots, 1)
 	if err == nil {
 		s.server = &rpc.Server{Bundle: env.Bundle, Blobs: env.Blobs, Painter: s.painter}
 		err = s.warmUp(ctx, env)
@@ -53,7 +54,7 @@ func (s *Service) warmUp(ctx context.Context, env worker.Env) error {
 	m := &env.Bundle.Manifest
 	side := m.Canvas.Default
 	job := &paint.Job{
-		Width: side, Height: side, Steps: 1, Scale: m.Sampling.GuidanceScale, Alpha: 1,
+		Width: side, Height: side, Steps: 1, Scale: m.Sampling.GuidanceScale, Alpha: 1, Method: diffusion.Method(m.Sampling.Sampler),
 		Style:      make([]float32, m.Embeddings.Image),
 		People:     []paint.Person{{Face: make([]float32, m.Embeddings.Face), Mask: slices.Repeat([]float32{1}, side*side)}},
 		Background: paint.Keep, Picture: imaging.NewRGB(side, side),

@@ -128,14 +128,15 @@ type Betas struct {
 // Schedule is the U-Net's noise schedule.
 type Schedule struct {
 	Betas
-	// Prediction is "v_prediction" or "epsilon".
+	// Prediction is "v_prediction", "epsilon" or "sample".
 	Prediction string `json:"prediction"`
 	Spacing
 }
 
 // Sampling has defaults and limits of a request.
 type Sampling struct {
-	// Sampler is "euler_ancestral".
+	// Sampler is the default: "euler_ancestral", "euler", "ddim", "dpmpp_2m" or
+	// "unipc".
 	Sampler string `json:"sampler"`
 	// Steps is the default number of steps.
 	Steps int `json:"steps"`

@@ -64,9 +64,9 @@ func (m *Manifest) validatePictures(p *problems) {
 func (m *Manifest) validateMethod(p *problems) {
 	p.betas("schedule", m.Schedule.Betas)
 	p.spacing("schedule", m.Schedule.Spacing, m.Schedule.TrainSteps)
-	p.oneOf("schedule.prediction", m.Schedule.Prediction, "v_prediction", "epsilon")
+	p.oneOf("schedule.prediction", m.Schedule.Prediction, "v_prediction", "epsilon", "sample")
 	s := m.Sampling
-	p.oneOf("sampling.sampler", s.Sampler, "euler_ancestral")
+	p.oneOf("sampling.sampler", s.Sampler, "euler_ancestral", "euler", "ddim", "dpmpp_2m", "unipc")
 	p.check(s.MaxSteps > 0 && s.MaxSteps <= m.Schedule.TrainSteps, "sampling.max_steps", "must be 1..schedule.train_steps")
 	p.check(s.Steps > 0 && s.Steps <= s.MaxSteps, "sampling.steps", "must be 1..max_steps")
 	p.check(s.MaxGuidanceScale >= 1, "sampling.max_guidance_scale", "must be at least 1")

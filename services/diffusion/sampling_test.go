@@ -62,90 +62,12 @@ func TestSpacingGolden(t *testing.T) {
 	}](t, "spacing.json")
 	for _, c := range file.Spacings {
 		t.Run(fmt.Sprintf("%s/%d/%d", c.Spacing, c.Steps, c.StepsOffset), func(t *testing.T) {
-			e, err := diffusion.NewEulerAncestral(stable(t), c.Spacing, c.Steps, c.StepsOffset, diffusion.Epsilon)
-			if err != nil {
-				t.Fatal(err)
-			}
-			near(t, "timesteps", e.Timesteps, c.Timesteps, file.Tolerance)
-			near(t, "sigmas", e.Sigmas, c.Sigmas, file.Tolerance)
-			near(t, "init", []float64{e.Init}, []float64{c.Init}, file.Tolerance)
-		})
-	}
-}
-
-func TestEulerAncestralGolden(t *testing.T) {
-	file := golden[struct {
-		Tolerance float64
-		Model     model
-		Cases     []struct {
-			Name          string
-			Prediction    diffusion.Prediction
-			Spacing       diffusion.Spacing
-			Steps, First  int
-			Noise         [][]float32
-			Start, Source []float32
-			Inputs        [][]float32
-			Latents       [][]float32
-		}
-	}](t, "euler_ancestral.json")
-	for _, c := range file.Cases {
-		t.Run(c.Name, func(t *testing.T) {
-			e, err := diffusion.NewEulerAncestral(stable(t), c.Spacing, c.Steps, 0, c.Prediction)
-			if err != nil {
-				t.Fatal(err)
-			}
-			x, input, out := make([]float32, len(c.Start)), make([]float32, len(c.Start)), make([]float32, len(c.Start))
-			if c.First > 0 {
-				e.Noised(x, c.Source, c.Noise[0], c.First)
-			} else {
-				e.Start(x, c.Noise[0])
-			}
-			near(t, "start", x, c.Start, file.Tolerance)
-			for k := c.First; k < c.Steps; k++ {
-				e.Input(input, x, k)
-				near(t, fmt.Sprintf("input %d", k), input, c.Inputs[k-c.First], file.Tolerance)
-				file.Model.predict(out, input, e.Timesteps[k])
-				e.Denoised(out, x, out, k)
-				e.Step(x, out, c.Noise[k+1], k)
-				near(t, fmt.Sprintf("latent %d", k), x, c.Latents[k-c.First], file.Tolerance)
-			}
-			if e.Up(c.Steps-1) != 0 {
-				t.Error("the last step adds noise")
-			}
-		})
-	}
-}
-
-func TestDDIMGolden(t *testing.T) {
-	file := golden[struct {
-		Tolerance float64
-		Model     model
-		Cases     []struct {
-			Name      string
-			Betas     diffusion.Betas `json:"beta_schedule"`
-			Steps     int
-			Timesteps []float64
-			Start     []float32
-			Latents   [][]float32
-		}
-	}](t, "ddim_x0.json")
-	for _, c := range file.Cases {
-		t.Run(c.Name, func(t *testing.T) {
-			s, err := diffusion.NewSchedule(c.Betas, 0.00085, 0.012, 1000)
-			if err != nil {
-				t.Fatal(err)
-			}
-			d, err := diffusion.NewDDIM(s, diffusion.Trailing, c.Steps, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			near(t, "timesteps", d.Timesteps, c.Timesteps, 0)
-			x, x0 := append([]float32(nil), c.Start...), make([]float32, len(c.Start))
-			for k := range d.Steps() {
-				file.Model.predict(x0, x, d.Timesteps[k])
-				d.Step(x, x0, k)
-				near(t, fmt.Sprintf("latent %d", k), x, c.Latents[k], file.Tolerance)
-			}
+			s := sampler(t, diffusion.Settings{
+				Method: diffusion.EulerAncestral, Prediction: diffusion.Epsilon, Spacing: c.Spacing, Steps: c.Steps, Offset: c.StepsOffset,
+			})
+			near(t, "timesteps", s.Timesteps, c.Timesteps, file.Tolerance)
+			near(t, "sigmas", s.Sigmas, c.Sigmas, file.Tolerance)
+			near(t, "init", []float64{s.Init}, []float64{c.Init}, file.Tolerance)
 		})
 	}
 }
@@ -186,8 +108,13 @@ func TestBadSettings(t *testing.T) {
 		"many steps": second(s.Timesteps(diffusion.Trailing, 1001, 0)),
 		"spacing":    second(s.Timesteps("random", 10, 0)),
 		"offset":     second(s.Timesteps(diffusion.Leading, 10, 500)),
-		"prediction": second(diffusion.NewEulerAncestral(s, diffusion.Trailing, 5, 0, "score")),
-		"ddim":       second(diffusion.NewDDIM(s, diffusion.Trailing, -1, 0)),
+		"prediction": second(diffusion.NewSampler(s, settings(func(o *diffusion.Settings) { o.Prediction = "score" }))),
+		"method":     second(diffusion.NewSampler(s, settings(func(o *diffusion.Settings) { o.Method = "heun" }))),
+		"negative":   second(diffusion.NewSampler(s, settings(func(o *diffusion.Settings) { o.Steps = -1 }))),
+		"none":       second(diffusion.NewSampler(s, settings(func(o *diffusion.Settings) { o.Steps = 0 }))),
+		"all left":   second(diffusion.NewSampler(s, settings(func(o *diffusion.Settings) { o.First = 5 }))),
+		"before all": second(diffusion.NewSampler(s, settings(func(o *diffusion.Settings) { o.First = -1 }))),
+		"karras":     second(diffusion.NewSampler(s, settings(func(o *diffusion.Settings) { o.Karras = true }))),
 	} {
 		if err == nil {
 			t.Errorf("%s: accepted", name)
@@ -197,20 +124,18 @@ func TestBadSettings(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
-func TestStepsMakeNoGarbage(t *testing.T) {
-	e, err := diffusion.NewEulerAncestral(stable(t), diffusion.Trailing, 25, 0, diffusion.Velocity)
+// settings are those of a small sampler, changed.
+func settings(change func(*diffusion.Settings)) diffusion.Settings {
+	o := diffusion.Settings{Method: diffusion.EulerAncestral, Prediction: diffusion.Velocity, Spacing: diffusion.Trailing, Steps: 5}
+	change(&o)
+	return o
+}
+
+func sampler(t *testing.T, o diffusion.Settings) *diffusion.Sampler {
+	t.Helper()
+	s, err := diffusion.NewSampler(stable(t), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, y, noise := make([]float32, 2048), make([]float32, 2048), make([]float32, 2048)
-	source := diffusion.Noise{Seed: 7}
-	if n := testing.AllocsPerRun(10, func() {
-		source.Fill(noise, 3)
-		e.Start(x, noise)
-		e.Input(y, x, 3)
-		e.Denoised(y, x, y, 3)
-		e.Step(x, y, noise, 3)
-	}); n != 0 {
-		t.Errorf("%v allocations a step", n)
-	}
+	return s
 }

@@ -83,7 +83,7 @@ func TestPredictor(t *testing.T) {
 		"in pairs":         {1, 2, 2, 1 + 5 + 20},
 	} {
 		var u unet
-		p := guidance.New(&u, c, tensor.New(1, 2, 2), 3, k.scale, k.least)
+		p := guidance.New(&u, c, tensor.New(1, 2, 2), 3, k.scale, guidance.Batching{Least: k.least})
 		for range 2 {
 			latent := slices.Repeat([]float32{1}, 12)
 			if err := p.Predict(t.Context(), latent, latent, 5); err != nil {

@@ -3,6 +3,7 @@
 package paint
 
 import (
+	"github.com/facestudio/facestudio/services/diffusion"
 	"github.com/facestudio/facestudio/services/imaging"
 )
 
@@ -33,8 +34,16 @@ type Job struct {
 	Index uint32
 	// Width and Height are in pixels.
 	Width, Height int
-	// Steps is the number of sampling steps.
+	// Steps is the number of sampling steps from noise alone.
 	Steps int
+	// Method is the sampler.
+	Method diffusion.Method
+	// Karras spaces the noise levels as Karras et al.
+	Karras bool
+	// Strength is how much of the way from noise is made, starting from
+	// Picture: the last floor(Strength * Steps) steps, at least one. 0 starts
+	// from noise alone.
+	Strength float32
 	// Scale is that of classifier-free guidance; 1 switches it off.
 	Scale float32
 	// People has at least one.
@@ -47,8 +56,8 @@ type Job struct {
 	Alpha float32
 	// Background says what guides the pixels that belong to nobody.
 	Background Background
-	// Picture is the style picture of Width x Height; needed to keep its
-	// background.
+	// Picture is the style picture of Width x Height; needed by Keep and
+	// Strength.
 	Picture *imaging.RGB
 	// PreviewEvery says after how many steps there is a preview; 0 means none.
 	PreviewEvery int
@@ -56,7 +65,7 @@ type Job struct {
 
 // Progress tells how far a picture is.
 type Progress struct {
-	// Step is how many of Steps were made, from 1.
+	// Step is how many of the Steps to make were made, from 1.
 	Step, Steps int
 	// Preview is a small JPEG of the picture as predicted; nil on most steps.
 	Preview []byte

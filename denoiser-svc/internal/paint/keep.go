@@ -10,7 +10,7 @@ import (
 // step its latents, noised to the step's level, replace those outside the
 // people, and at the end its pixels replace those outside.
 type kept struct {
-	sampler *diffusion.EulerAncestral
+	sampler *diffusion.Sampler
 	// style and noise [c,h,w] are the picture's latents and their noise.
 	style, noise []float32
 	// outside has the indices of the cells [h,w] without anybody.
@@ -24,7 +24,7 @@ type kept struct {
 // newKept keeps what the people's normalised masks leave free of the job's
 // picture, whose latents are style. A cell that a person touches is new
 // altogether: a mixture of two noises would have too little variance.
-func newKept(j *Job, pixels [][]float32, sampler *diffusion.EulerAncestral, noise diffusion.Noise, style []float32, factor int) *kept {
+func newKept(j *Job, pixels [][]float32, sampler *diffusion.Sampler, noise diffusion.Noise, style []float32, factor int) *kept {
 	radius := max(1, min(j.Width, j.Height)/featherShare)
 	w, h := j.Width/factor, j.Height/factor
 	k := &kept{

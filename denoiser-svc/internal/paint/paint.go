@@ -39,13 +39,15 @@ type Painter struct {
 	gate      *sample.Gate
 	schedule  *diffusion.Schedule
 	manifest  *bundle.Manifest
+	batching  guidance.Batching
 	bundle    string
 }
 
-// New returns a painter that makes up to slots pictures at a time. It fails
-// with BUNDLE_INVALID when the bundle asks for something that it cannot do.
-// The caller closes it.
-func New(models Models, b *bundle.Bundle, slots int) (*Painter, error) {
+// New returns a painter that makes up to slots pictures at a time, up to batch
+// of them in one run of the U-Net where the bundle allows. It fails with
+// BUNDLE_INVALID when the bundle asks for something that it cannot do. The
+// caller closes it.
+func New(models Models, b *bundle.Bundle, slots, batch int) (*Painter, error) {
 	m := &b.Manifest
 	if m.Unconditional != "zero_embeddings" || m.TextTokens != 0 {
 		return nil, fault.New(fault.Precondition, faultv1.Reason_REASON_BUNDLE_INVALID, "bundle.json",
@@ -56,21 +58,16 @@ func New(models Models, b *bundle.Bundle, slots int) (*Painter, error) {
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Precondition, faultv1.Reason_REASON_BUNDLE_INVALID, "bundle.json", "the schedule is wrong")
 	}
-	p := &Painter{models: models, schedule: schedule, manifest: m, bundle: b.Digest(), gate: sample.NewGate(slots)}
-	if _, err := p.sampler(m.Sampling.Steps); err != nil {
+	p := &Painter{models: models, schedule: schedule, manifest: m, batching: batching(m), bundle: b.Digest(), gate: sample.NewGate(slots)}
+	if _, err := p.sampler(&Job{Steps: m.Sampling.Steps, Method: diffusion.Method(m.Sampling.Sampler)}); err != nil {
 		return nil, fault.Wrap(err, fault.Precondition, faultv1.Reason_REASON_BUNDLE_INVALID, "bundle.json", "the sampling is wrong")
 	}
-	p.scheduler = sample.NewScheduler()
+	p.scheduler = sample.NewScheduler(batch)
 	return p, nil
 }
 
 // Close ends what is in flight.
 func (p *Painter) Close() { p.scheduler.Close() }
-
-func (p *Painter) sampler(steps int) (*diffusion.EulerAncestral, error) {
-	s := p.manifest.Schedule
-	return diffusion.NewEulerAncestral(p.schedule, diffusion.Spacing(s.TimestepSpacing), steps, s.StepsOffset, diffusion.Prediction(s.Prediction))
-}
 
 // Paint makes the picture of a job as PNG, telling report of each step. It
 // ends within a step once ctx ends or report fails. The picture depends on the
@@ -81,10 +78,11 @@ func (p *Painter) Paint(ctx context.Context, j *Job, report func(Progress) error
 		return nil, err
 	}
 	defer leave()
-	generation, keep, err := p.begin(ctx, j)
+	setup, keep, err := p.begin(ctx, j)
 	if err != nil {
 		return nil, err
 	}
+	generation := sample.New(setup)
 	if err := p.sample(ctx, generation, j, keep, report); err != nil {
 		return nil, err
 	}
@@ -99,41 +97,6 @@ func (p *Painter) Paint(ctx context.Context, j *Job, report func(Progress) error
 	return imaging.EncodePNG(picture, text)
 }
 
-// begin computes all that the steps need. keep is nil unless the job keeps its
-// background.
-func (p *Painter) begin(ctx context.Context, j *Job) (*sample.Generation, *kept, error) {
-	sampler, err := p.sampler(j.Steps)
-	if err != nil {
-		return nil, nil, fault.InvalidField("steps", "%v", err)
-	}
-	wish := guidance.Wish{Style: j.Style, Text: j.Text, Alpha: j.Alpha}
-	for _, person := range j.People {
-		wish.Faces = append(wish.Faces, person.Face)
-	}
-	tokens, err := guidance.Blend(ctx, p.models, wish)
-	if err != nil {
-		return nil, nil, err
-	}
-	latent := p.manifest.Latent
-	noise := diffusion.Noise{Seed: j.Seed, Index: j.Index}
-	pixels := pixelMasks(j)
-	masks := latentMasks(j, pixels, noise, latent.Factor)
-	predictor := guidance.New(p.models, tokens, masks, int64(latent.Channels), j.Scale, p.manifest.Batching(bundle.UNet, 2).Min)
-	size := latent.Channels * len(masks.Row(0).Data)
-	if j.Background != Keep {
-		return sample.New(sampler, noise, predictor, sample.Free{}, size), nil, nil
-	}
-	style, err := p.models.Encode(ctx, j.Picture.Tensor(p.manifest.Pixels.Mean, p.manifest.Pixels.Std))
-	if err != nil {
-		return nil, nil, fmt.Errorf("encode the style picture: %w", err)
-	}
-	if len(style.Data) != size {
-		return nil, nil, fmt.Errorf("encode the style picture: latents %v, expected %d elements", style.Shape, size)
-	}
-	keep := newKept(j, pixels, sampler, noise, style.Data, latent.Factor)
-	return sample.New(sampler, noise, predictor, keep, size), keep, nil
-}
-
 // sample steps the generation to its end.
 func (p *Painter) sample(ctx context.Context, g *sample.Generation, j *Job, keep *kept, report func(Progress) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -146,7 +109,7 @@ func (p *Painter) sample(ctx context.Context, g *sample.Generation, j *Job, keep
 		if context.Cause(ctx) != nil {
 			continue
 		}
-		progress := Progress{Step: event.Step, Steps: j.Steps}
+		progress := Progress{Step: event.Step, Steps: g.Steps()}
 		var err error
 		if event.Preview != nil {
 			progress.Preview, err = p.preview(ctx, j, keep, event.Preview)

@@ -32,8 +32,12 @@ type Record struct {
 	Steps         int     `json:"steps"`
 	GuidanceScale float32 `json:"guidance_scale"`
 	Alpha         float32 `json:"alpha"`
-	Sampler       string  `json:"sampler"`
-	NoiseVersion  string  `json:"noise_version"`
+	// Sampler is a diffusion.Method.
+	Sampler      string `json:"sampler"`
+	KarrasSigmas bool   `json:"karras_sigmas,omitempty"`
+	// Strength is unset where the picture was made of noise alone.
+	Strength     float32 `json:"strength,omitempty"`
+	NoiseVersion string  `json:"noise_version"`
 	// Bundle is the bundle's digest.
 	Bundle            string `json:"bundle"`
 	DigitalSourceType string `json:"digital_source_type"`
@@ -43,7 +47,7 @@ type Record struct {
 func (p *Painter) text(j *Job) (map[string]string, error) {
 	record, err := json.Marshal(Record{
 		Seed: strconv.FormatUint(j.Seed, 10), Index: j.Index, Steps: j.Steps, GuidanceScale: j.Scale, Alpha: j.Alpha,
-		Sampler: p.manifest.Sampling.Sampler, NoiseVersion: diffusion.NoiseVersion,
+		Sampler: string(j.Method), KarrasSigmas: j.Karras, Strength: j.Strength, NoiseVersion: diffusion.NoiseVersion,
 		Bundle: p.bundle, DigitalSourceType: "trainedAlgorithmicMedia",
 	})
 	if err != nil {

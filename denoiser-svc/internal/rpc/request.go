@@ -30,7 +30,7 @@ func (s *Server) job(ctx context.Context, tenant string, req *denoiserv1.Denoise
 		Seed: req.GetSeed(), Index: req.GetIndex(), Steps: int(req.GetSteps()), Scale: req.GetGuidanceScale(),
 		Alpha: req.GetAlpha(), PreviewEvery: int(req.GetPreviewEvery()),
 	}
-	for _, check := range []func(*paint.Job, *denoiserv1.DenoiseRequest) error{s.numbers, s.size, s.embeddings, background} {
+	for _, check := range []func(*paint.Job, *denoiserv1.DenoiseRequest) error{s.numbers, s.sampler, s.size, s.embeddings, background} {
 		if err := check(j, req); err != nil {
 			return nil, err
 		}
@@ -172,11 +172,11 @@ func (s *Server) mask(ctx context.Context, tenant string, j *paint.Job, m *media
 }
 
 func (s *Server) style(ctx context.Context, tenant string, j *paint.Job, req *denoiserv1.DenoiseRequest) error {
-	if j.Background != paint.Keep {
+	if j.Background != paint.Keep && j.Strength == 0 {
 		return nil
 	}
 	if req.GetStyle().GetSource() == nil {
-		return fault.InvalidField("style", "a kept background needs the style picture")
+		return fault.InvalidField("style", "a kept background and strength need the style picture; leave them out, or send it")
 	}
 	data, err := s.Blobs.Picture(ctx, tenant, req.GetStyle())
 	if err == nil {

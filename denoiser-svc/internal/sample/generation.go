@@ -10,46 +10,48 @@ import (
 	"github.com/facestudio/facestudio/services/diffusion"
 )
 
-// Predictor sets dst to the model's prediction for input at timestep t; dst
-// may be input. Guidance and masks are its business.
-type Predictor interface {
-	Predict(ctx context.Context, dst, input []float32, t float64) error
+// Setup is what a generation is made from; it depends on nothing else.
+type Setup struct {
+	// Sampler leads from noise to the picture.
+	Sampler *diffusion.Sampler
+	// Noise gives the start and what the sampler adds on the way.
+	Noise diffusion.Noise
+	// Predictor is the model.
+	Predictor Predictor
+	// Constraint is what the latents have to keep to.
+	Constraint Constraint
+	// Size is the number of latent values.
+	Size int
+	// Source [Size] is the picture's latents to start from, noised to the level
+	// before the sampler's first step; nil starts from noise alone.
+	Source []float32
 }
 
-// Constraint changes latents in place after k steps of the sampler, to what
-// they have to be at that noise level.
-type Constraint interface {
-	Apply(latent []float32, k int)
-}
-
-// Free is the constraint that leaves latents alone.
-type Free struct{}
-
-// Apply does nothing.
-func (Free) Apply([]float32, int) {}
-
-// Generation is one picture on its way from noise. It depends on nothing but
-// what it was made from, whatever is stepped beside it. Only one goroutine may
-// use it at a time.
+// Generation is one picture on its way from noise, the same whatever is
+// stepped beside it. Only one goroutine may use it at a time.
 type Generation struct {
-	sampler    *diffusion.EulerAncestral
-	noise      diffusion.Noise
-	predictor  Predictor
-	constraint Constraint
+	Setup
 
 	latent, denoised, fresh []float32
+	history                 [][]float32
 	done                    int
 }
 
-// New returns a generation of size latent values that has not been stepped.
-func New(sampler *diffusion.EulerAncestral, noise diffusion.Noise, predictor Predictor, constraint Constraint, size int) *Generation {
-	g := &Generation{
-		sampler: sampler, noise: noise, predictor: predictor, constraint: constraint,
-		latent: make([]float32, size), denoised: make([]float32, size), fresh: make([]float32, size),
+// New returns a generation that has not been stepped.
+func New(s Setup) *Generation {
+	g := &Generation{Setup: s}
+	g.latent, g.denoised, g.fresh = make([]float32, s.Size), make([]float32, s.Size), make([]float32, s.Size)
+	g.history = make([][]float32, s.Sampler.History())
+	for i := range g.history {
+		g.history[i] = make([]float32, s.Size)
 	}
-	noise.Fill(g.fresh, 0)
-	sampler.Start(g.latent, g.fresh)
-	constraint.Apply(g.latent, 0)
+	s.Noise.Fill(g.fresh, 0)
+	if s.Source != nil {
+		s.Sampler.Noised(g.latent, s.Source, g.fresh, 0)
+	} else {
+		s.Sampler.Start(g.latent, g.fresh)
+	}
+	s.Constraint.Apply(g.latent, 0)
 	return g
 }
 
@@ -57,23 +59,34 @@ func New(sampler *diffusion.EulerAncestral, noise diffusion.Noise, predictor Pre
 func (g *Generation) Done() int { return g.done }
 
 // Steps is how many there are in all.
-func (g *Generation) Steps() int { return g.sampler.Steps() }
+func (g *Generation) Steps() int { return g.Sampler.Steps() }
 
 // Step makes the next step. After an error the generation is as before it.
 func (g *Generation) Step(ctx context.Context) error {
-	k := g.done
-	g.sampler.Input(g.denoised, g.latent, k)
-	if err := g.predictor.Predict(ctx, g.denoised, g.denoised, g.sampler.Timesteps[k]); err != nil {
-		return fmt.Errorf("step %d of %d: %w", k+1, g.Steps(), err)
+	c := g.call()
+	if err := c.Predictor.Predict(ctx, c.Dst, c.Input, c.T); err != nil {
+		return fmt.Errorf("step %d of %d: %w", g.done+1, g.Steps(), err)
 	}
-	g.sampler.Denoised(g.denoised, g.latent, g.denoised, k)
-	if g.sampler.Up(k) > 0 {
-		g.noise.Fill(g.fresh, uint32(k+1))
-	}
-	g.sampler.Step(g.latent, g.denoised, g.fresh, k)
-	g.done++
-	g.constraint.Apply(g.latent, g.done)
+	g.advance()
 	return nil
+}
+
+// call is the prediction that the next step needs.
+func (g *Generation) call() Call {
+	g.Sampler.Input(g.denoised, g.latent, g.done)
+	return Call{Predictor: g.Predictor, Dst: g.denoised, Input: g.denoised, T: g.Sampler.Timesteps[g.done]}
+}
+
+// advance makes the next step, whose prediction is there.
+func (g *Generation) advance() {
+	k := g.done
+	g.Sampler.Denoised(g.denoised, g.latent, g.denoised, k)
+	if g.Sampler.Up(k) > 0 {
+		g.Noise.Fill(g.fresh, uint32(k+1))
+	}
+	g.Sampler.Step(g.latent, g.denoised, g.fresh, g.history, k)
+	g.done++
+	g.Constraint.Apply(g.latent, g.done)
 }
 
 // Latent returns the latents as they are; the next step changes them.
@@ -83,6 +96,6 @@ func (g *Generation) Latent() []float32 { return g.latent }
 // predicts it.
 func (g *Generation) Preview() []float32 {
 	preview := slices.Clone(g.denoised)
-	g.constraint.Apply(preview, g.Steps())
+	g.Constraint.Apply(preview, g.Steps())
 	return preview
 }

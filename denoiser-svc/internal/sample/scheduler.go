@@ -3,7 +3,6 @@ package sample
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 )
 
@@ -13,15 +12,18 @@ var ErrClosed = errors.New("the scheduler is closed")
 // Scheduler steps the generations in flight, in turn, in one goroutine. The
 // gate before it bounds how many there are.
 type Scheduler struct {
+	batch    int
 	arrivals chan *Task
 	stop     chan struct{}
 	stopped  chan struct{}
 	closing  sync.Once
 }
 
-// NewScheduler starts a scheduler; the caller closes it.
-func NewScheduler() *Scheduler {
-	s := &Scheduler{arrivals: make(chan *Task), stop: make(chan struct{}), stopped: make(chan struct{})}
+// NewScheduler starts a scheduler; the caller closes it. Up to batch
+// generations whose predictors are Joint and of one kind share each run of the
+// model; 1 steps each alone.
+func NewScheduler(batch int) *Scheduler {
+	s := &Scheduler{batch: max(batch, 1), arrivals: make(chan *Task), stop: make(chan struct{}), stopped: make(chan struct{})}
 	go s.run()
 	return s
 }
@@ -31,23 +33,6 @@ func NewScheduler() *Scheduler {
 func (s *Scheduler) Close() {
 	s.closing.Do(func() { close(s.stop) })
 	<-s.stopped
-}
-
-// Event tells of one step.
-type Event struct {
-	// Step is how many steps were made, from 1.
-	Step int
-	// Preview has the latents of the picture as predicted; nil on most steps.
-	Preview []float32
-}
-
-// Task is a generation in the scheduler's hands.
-type Task struct {
-	ctx        context.Context //nolint:containedctx // the scheduler's goroutine serves many callers
-	generation *Generation
-	every      int
-	events     chan Event
-	err        error
 }
 
 // Start gives a generation to the scheduler, which owns it until the task's
@@ -65,18 +50,6 @@ func (s *Scheduler) Start(ctx context.Context, g *Generation, every int) (*Task,
 	case <-s.stop:
 		return nil, ErrClosed
 	}
-}
-
-// Events has one event for each step; it is closed when the generation has
-// ended.
-func (t *Task) Events() <-chan Event { return t.events }
-
-// Wait waits for the generation's end and returns why it failed, nil if it did
-// not.
-func (t *Task) Wait() error {
-	for range t.events {
-	}
-	return t.err
 }
 
 func (s *Scheduler) run() {
@@ -102,50 +75,10 @@ func (s *Scheduler) run() {
 			return
 		default:
 		}
-		still := flying[:0]
-		for _, t := range flying {
-			if t.step() {
-				still = append(still, t)
-			}
+		var still []*Task
+		for _, tasks := range group(flying, s.batch) {
+			still = append(still, together(tasks)...)
 		}
-		clear(flying[len(still):])
 		flying = still
 	}
-}
-
-// step makes one step and reports whether there are more.
-func (t *Task) step() bool {
-	if err := context.Cause(t.ctx); err != nil {
-		return t.end(err)
-	}
-	if err := t.safely(); err != nil {
-		return t.end(err)
-	}
-	g := t.generation
-	event := Event{Step: g.Done()}
-	more := g.Done() < g.Steps()
-	if more && t.every > 0 && g.Done()%t.every == 0 {
-		event.Preview = g.Preview()
-	}
-	t.events <- event
-	if !more {
-		return t.end(nil)
-	}
-	return true
-}
-
-// safely steps the generation. A panic ends it alone, not those beside it.
-func (t *Task) safely() (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("step panicked: %v", r)
-		}
-	}()
-	return t.generation.Step(t.ctx)
-}
-
-func (t *Task) end(err error) bool {
-	t.err = err
-	close(t.events)
-	return false
 }

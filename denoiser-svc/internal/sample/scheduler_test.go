@@ -35,16 +35,20 @@ func generation(t *testing.T, seed uint64, steps int, p predictor) *sample.Gener
 	if err != nil {
 		t.Fatal(err)
 	}
-	sampler, err := diffusion.NewEulerAncestral(schedule, diffusion.Trailing, steps, 0, diffusion.Velocity)
+	sampler, err := diffusion.NewSampler(schedule, diffusion.Settings{
+		Method: diffusion.EulerAncestral, Prediction: diffusion.Velocity, Spacing: diffusion.Trailing, Steps: steps,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sample.New(sampler, diffusion.Noise{Seed: seed}, p, sample.Free{}, size)
+	return sample.New(sample.Setup{
+		Sampler: sampler, Noise: diffusion.Noise{Seed: seed}, Predictor: p, Constraint: sample.Free{}, Size: size,
+	})
 }
 
 func scheduler(t *testing.T) *sample.Scheduler {
 	t.Helper()
-	s := sample.NewScheduler()
+	s := sample.NewScheduler(1)
 	t.Cleanup(s.Close)
 	return s
 }
@@ -188,7 +192,7 @@ func TestFailedStepChangesNothing(t *testing.T) {
 }
 
 func TestCloseEndsWhatIsInFlight(t *testing.T) {
-	s := sample.NewScheduler()
+	s := sample.NewScheduler(1)
 	entered := make(chan struct{}, 1000)
 	task, err := s.Start(t.Context(), generation(t, 1, 1000, func(ctx context.Context, dst, input []float32, at float64) error {
 		entered <- struct{}{}

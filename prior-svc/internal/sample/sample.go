@@ -57,7 +57,7 @@ func New(network Network, m *bundle.Manifest) (*Sampler, error) {
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Precondition, faultv1.Reason_REASON_BUNDLE_INVALID, "bundle.json", "the prior's schedule is wrong")
 	}
-	if _, err := s.ddim(s.spec.Steps); err != nil {
+	if _, err := s.sampler(s.spec.Steps); err != nil {
 		return nil, fault.Wrap(err, fault.Precondition, faultv1.Reason_REASON_BUNDLE_INVALID, "bundle.json", "the prior's steps are wrong")
 	}
 	return s, nil
@@ -72,16 +72,19 @@ func (s *Sampler) Scale() float32 { return s.spec.GuidanceScale }
 // TextWidth is the length of a text embedding.
 func (s *Sampler) TextWidth() int { return s.text }
 
-func (s *Sampler) ddim(steps int) (*diffusion.DDIM, error) {
+func (s *Sampler) sampler(steps int) (*diffusion.Sampler, error) {
 	spacing := s.spec.Schedule.Spacing
-	return diffusion.NewDDIM(s.schedule, diffusion.Spacing(spacing.TimestepSpacing), steps, spacing.StepsOffset)
+	return diffusion.NewSampler(s.schedule, diffusion.Settings{
+		Method: diffusion.DDIM, Prediction: diffusion.Sample,
+		Spacing: diffusion.Spacing(spacing.TimestepSpacing), Offset: spacing.StepsOffset, Steps: steps,
+	})
 }
 
 // Sample draws the embedding [D] that r describes: DDIM from noise of stream 1
 // of the generator, guided towards the text. It depends on r alone. Row 0 of
 // each batch is conditional, row 1 is not.
 func (s *Sampler) Sample(ctx context.Context, r Request) ([]float32, error) {
-	sampler, err := s.ddim(r.Steps)
+	sampler, err := s.sampler(r.Steps)
 	if err != nil {
 		return nil, fault.InvalidField("steps", "%v", err)
 	}
@@ -91,13 +94,14 @@ func (s *Sampler) Sample(ctx context.Context, r Request) ([]float32, error) {
 	}
 	x, text, timestep := tensor.New(rows, int64(s.image)), tensor.New(rows, int64(s.text)), tensor.New(rows)
 	copy(text.Row(0).Data, r.Text)
-	start := x.Row(0).Data
+	drawn := make([]float32, s.image)
 	r.Noise.Stream = diffusion.Prior
-	r.Noise.Fill(start, 0)
+	r.Noise.Fill(drawn, 0)
+	sampler.Start(drawn, drawn)
 	for k := range sampler.Steps() {
 		for i := range timestep.Data {
 			timestep.Data[i] = float32(sampler.Timesteps[k])
-			copy(x.Row(i).Data, start)
+			sampler.Input(x.Row(i).Data, drawn, k)
 		}
 		x0, err := s.network.Predict(ctx, x, timestep, text)
 		if err != nil {
@@ -107,10 +111,10 @@ func (s *Sampler) Sample(ctx context.Context, r Request) ([]float32, error) {
 		if r.Scale != 1 {
 			diffusion.Guide(predicted, x0.Row(1).Data, predicted, r.Scale)
 		}
-		sampler.Step(start, predicted, k)
+		sampler.Step(drawn, predicted, nil, nil, k)
 	}
-	if !x.Finite() {
+	if !(&tensor.Tensor{Data: drawn}).Finite() {
 		return nil, errors.New("the prior computed values that are infinite or undefined")
 	}
-	return start, nil
+	return drawn, nil
 }

@@ -7,9 +7,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import REPOSITORY, encoders, geometry, philox, pipeline, sampling, tokens
+from . import REPOSITORY, encoders, geometry, philox, pipeline, samplers, sampling, tokens
 
-MODULES = (philox, sampling, geometry, tokens, pipeline, encoders)
+MODULES = (philox, sampling, samplers, geometry, tokens, pipeline, encoders)
 
 
 def main() -> int:

@@ -260,7 +260,7 @@ type DenoiseRequest struct {
 	// How noise becomes the picture.
 	Sampler Sampler `protobuf:"varint,16,opt,name=sampler,proto3,enum=facestudio.denoiser.v1.Sampler" json:"sampler,omitempty"`
 	// Spaces the noise levels as Karras et al. 2022, equation 5 (rho = 7), in
-	// place of the bundle's timesteps. DDIM does not have it.
+	// place of the bundle's timesteps. Only EULER, DPMPP_2M and UNIPC have it.
 	KarrasSigmas bool `protobuf:"varint,17,opt,name=karras_sigmas,json=karrasSigmas,proto3" json:"karras_sigmas,omitempty"`
 	// Picture-to-picture: starts from the style picture's latents, noised to this
 	// share of the schedule, above 0 to 1, and makes only the last
@@ -519,7 +519,7 @@ type Progress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Steps done, 1..steps.
 	Step int32 `protobuf:"varint,1,opt,name=step,proto3" json:"step,omitempty"`
-	// Steps in all.
+	// Steps to make in all; fewer than were asked for with strength.
 	Steps int32 `protobuf:"varint,2,opt,name=steps,proto3" json:"steps,omitempty"`
 	// A small JPEG of the picture as predicted so far; unset on most steps.
 	Preview       *v1.Picture `protobuf:"bytes,3,opt,name=preview,proto3" json:"preview,omitempty"`
