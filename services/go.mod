@@ -5,6 +5,7 @@ go 1.26.0
 replace github.com/facestudio/facestudio/proto => ../proto
 
 require (
+	github.com/HugoSmits86/nativewebp v1.2.1
 	github.com/bep/imagemeta v1.0.1
 	github.com/facestudio/facestudio/proto v0.0.0
 	github.com/nats-io/nats-server/v2 v2.15.2

@@ -8,17 +8,12 @@ import (
 	"image"
 	"image/jpeg"
 	"image/png"
-	"iter"
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/HugoSmits86/nativewebp"
 )
-
-const pngMagic = "\x89PNG\r\n\x1a\n"
-
-// headerEnd is where the first chunk after IHDR starts: the magic, then IHDR's
-// length, name, 13 bytes and checksum.
-const headerEnd = len(pngMagic) + 4 + 4 + 13 + 4
 
 // EncodePNG returns p as an 8-bit RGB PNG with text as uncompressed iTXt
 // records, sorted by keyword, so that equal pictures have equal bytes. It
@@ -41,6 +36,19 @@ func EncodeJPEG(p *RGB, quality int) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// EncodeWebP returns p as a lossless WebP. It fails when a side is longer than
+// 16,384 pixels, the most that the format holds.
+func EncodeWebP(p *RGB) ([]byte, error) {
+	if max(p.W, p.H) > maxWebPSide {
+		return nil, fmt.Errorf("encode WebP: %d x %d pixels, at most %d a side", p.W, p.H, maxWebPSide)
+	}
+	var out bytes.Buffer
+	if err := nativewebp.Encode(&out, p.nrgba(), nil); err != nil {
+		return nil, fmt.Errorf("encode WebP: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
 func encodePNG(img image.Image, text map[string]string) ([]byte, error) {
 	var pixels bytes.Buffer
 	if err := png.Encode(&pixels, img); err != nil {
@@ -51,11 +59,15 @@ func encodePNG(img image.Image, text map[string]string) ([]byte, error) {
 		if keyword == "" || len(keyword) > 79 || strings.ContainsFunc(keyword, func(r rune) bool { return r < ' ' || r > '~' }) {
 			return nil, fmt.Errorf("encode PNG: text keyword %q must be 1 to 79 printable characters", keyword)
 		}
-		// iTXt: keyword, NUL, compression flag and method, language NUL,
-		// translated keyword NUL, text in UTF-8 (PNG 11.3.3.4).
-		out = appendChunk(out, "iTXt", slices.Concat([]byte(keyword), make([]byte, 5), []byte(text[keyword])))
+		out = appendText(out, keyword, text[keyword])
 	}
 	return append(out, pixels.Bytes()[headerEnd:]...), nil
+}
+
+// appendText appends an iTXt chunk: keyword, NUL, compression flag and method,
+// language NUL, translated keyword NUL, text in UTF-8 (PNG 11.3.3.4).
+func appendText(out []byte, keyword, text string) []byte {
+	return appendChunk(out, "iTXt", slices.Concat([]byte(keyword), make([]byte, 5), []byte(text)))
 }
 
 func appendChunk(out []byte, name string, body []byte) []byte {
@@ -83,23 +95,4 @@ func PNGText(data []byte) map[string]string {
 		}
 	}
 	return text
-}
-
-// pngChunks iterates over the names and bodies of a PNG's whole chunks.
-func pngChunks(data []byte) iter.Seq2[string, []byte] {
-	return func(yield func(string, []byte) bool) {
-		if !bytes.HasPrefix(data, []byte(pngMagic)) {
-			return
-		}
-		for rest := data[len(pngMagic):]; len(rest) >= 12; {
-			size := int(binary.BigEndian.Uint32(rest))
-			if size > len(rest)-12 {
-				return
-			}
-			if !yield(string(rest[4:8]), rest[8:8+size]) {
-				return
-			}
-			rest = rest[12+size:]
-		}
-	}
 }
