@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .models.face import FaceConfig
+from .models.identity import IdentityConfig
 from .models.prior import PriorConfig
 from .models.segmenter import SegmenterConfig
 from .models.text import TextConfig
@@ -117,6 +118,7 @@ class Unet:
     other_photo: float = 0.5  # e_f from another photo of the person, where there is one
     anime: float = 0.04  # share of pictures without a person
     weight_floor: float = 0.3  # of the loss at the noisy end
+    identity: float = 0.0  # weight of the identity loss, on predictions where signal prevails
     scenes: Shares = field(default_factory=Shares)
     compile: bool = False  # torch.compile: worth its minutes of warm-up on idle cores only
     train: Train = field(default_factory=lambda: Train(
@@ -185,6 +187,9 @@ class Config:
     vae: Vae = field(default_factory=Vae)
     unet: Unet = field(default_factory=Unet)
     guidance: Guidance = field(default_factory=Guidance)
+    identity: IdentityConfig = field(default_factory=IdentityConfig)
+    identity_train: Train = field(default_factory=lambda: Train(
+        minutes=5, steps=4_000, batch=128, lr=1.5e-3, warmup=100, ema=0.995))
     clip: Clip = field(default_factory=Clip)
     face: Face = field(default_factory=Face)
     prior: Prior = field(default_factory=Prior)

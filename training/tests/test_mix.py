@@ -22,7 +22,7 @@ class Portraits:
 
     def __call__(self, batch: int):
         row = (torch.rand(batch, generator=self.random) * PHOTOS).long()
-        return self.latents[row, 0], torch.full((batch, D), 7.0), self.face[row].clone()
+        return self.latents[row, 0], torch.full((batch, D), 7.0), self.face[row].clone(), row
 
 
 @pytest.fixture
@@ -50,10 +50,10 @@ def cfg(tmp_path):
 def test_without_shares_the_draw_is_untouched(cfg):
     plain, mixed = Portraits(5), Mix(cfg, Portraits(5))
     for _ in range(3):
-        latent, style, face = plain(8)
+        latent, style, face, row = plain(8)
         batch = mixed(8)
         assert torch.equal(batch.latent, latent) and torch.equal(batch.style, style)
-        assert torch.equal(batch.faces[:, 0], face) and torch.equal(batch.mask, torch.ones(8, 1, SIDE, SIDE))
+        assert torch.equal(batch.faces[:, 0], face) and torch.equal(batch.rows, row) and torch.equal(batch.mask, torch.ones(8, 1, SIDE, SIDE))
 
 
 def test_portrait_sized_scenes_take_their_share_of_a_batch(cfg):

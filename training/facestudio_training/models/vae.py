@@ -7,11 +7,14 @@ and the same weights serve any size.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..config import Vae
+if TYPE_CHECKING:  # config reads the sizes of other models, which use this one's parts
+    from ..config import Vae
 
 
 class Residual(nn.Module):

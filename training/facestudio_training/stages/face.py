@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import time
 
 import cv2
 import numpy as np
+import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -129,7 +131,7 @@ def teacher_embeddings(cfg: Config, data: pictures.Pictures) -> np.ndarray:
         kept = np.load(at)
         held = dict(zip(kept["names"], kept["embeds"], strict=True))
     missing = [i for i, f in enumerate(data.file) if f in points and f not in held]
-    net = mobilefacenet(cfg.path("teachers") / "mobilefacenet_foamliu.pt").to(memory_format=torch.channels_last)
+    net = session(mobilefacenet(cfg.path("teachers") / "mobilefacenet_foamliu.pt"))
     mean, std = (torch.tensor(v)[None, :, None, None] for v in (MEAN, STD))
     started = shown = time.monotonic()
     for start in range(0, len(missing), 64):
@@ -137,9 +139,8 @@ def teacher_embeddings(cfg: Config, data: pictures.Pictures) -> np.ndarray:
         crops = [cv2.warpAffine(np.asarray(data.pixels[i]),
                                 align.similarity(np.array(points[data.file[i]]), FIVE), (112, 112)) for i in part]
         x = (augment.to_tensor(np.stack(crops)) * 0.5 + 0.5 - mean) / std
-        with torch.no_grad(), autocast():
-            e = net(x.to(memory_format=torch.channels_last))
-        held.update(zip(data.file[part], e.float().numpy(), strict=True))
+        e = net.run(None, {"pixels": x.contiguous().numpy()})[0]
+        held.update(zip(data.file[part], e, strict=True))
         if time.monotonic() - shown > 15:
             shown = time.monotonic()
             left = (shown - started) / (start + 64) * (len(missing) - start)
@@ -150,6 +151,16 @@ def teacher_embeddings(cfg: Config, data: pictures.Pictures) -> np.ndarray:
         os.replace(at.with_suffix(".part"), at)
     blank = np.zeros(TEACHER_WIDTH, np.float32)
     return np.stack([held.get(f, blank) for f in data.file])
+
+
+def session(net: nn.Module) -> ort.InferenceSession:
+    """The teacher in ONNX Runtime, where its depthwise convolutions are several times faster."""
+    held = io.BytesIO()
+    torch.onnx.export(net.eval(), (torch.zeros(2, 3, 112, 112),), held, input_names=["pixels"], dynamo=True,
+                      dynamic_shapes=({0: torch.export.Dim.DYNAMIC},), verbose=False)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 3
+    return ort.InferenceSession(held.getvalue(), options, ["CPUExecutionProvider"])
 
 
 def embed(encoder: FaceEncoder, faces: np.ndarray, batch: int = 64) -> np.ndarray:

@@ -17,12 +17,14 @@ WHOLE = ("wide", "square")  # kinds that fill a step of their own
 
 @dataclass
 class Batch:
-    """latent [B,c,h,w]; style [B,D]; faces [B,N,F]; mask [B,N,h,w], 1 in sum at every place."""
+    """latent [B,c,h,w]; style [B,D]; faces [B,N,F]; mask [B,N,h,w], 1 in sum at every place; rows [B],
+    which picture a portrait as it is shows, -1 for other scenes."""
 
     latent: Tensor
     style: Tensor
     faces: Tensor
     mask: Tensor
+    rows: Tensor
 
     def context(self, guidance) -> Tensor:
         """Tokens [B,N,T,C] of every person with the picture's one style."""
@@ -32,7 +34,7 @@ class Batch:
 
 
 class Mix:
-    """Calls draw(batch) -> (latent, style, face), portraits with their conditions dropped, and puts
+    """Calls draw(batch) -> (latent, style, face, row), portraits with their conditions dropped, and puts
     scenes in where [unet.scenes] says. With all shares 0 the batches are draw's own, bit for bit."""
 
     def __init__(self, cfg: Config, draw):
@@ -52,7 +54,7 @@ class Mix:
                 if at < share:
                     return self.groups(kind, batch)
                 at -= share
-        latent, style, face = self.draw(batch)
+        latent, style, face, row = self.draw(batch)
         at = self.uniform(batch) if len(self.shares) > len(whole) else None
         for kind in (k for k in self.shares if k in INSIDE):
             chosen = torch.nonzero((at >= 0) & (at < self.shares[kind]))[:, 0]
@@ -61,8 +63,8 @@ class Mix:
                 pick = self.pick(kind, len(chosen))
                 latent[chosen] = self.kinds[kind]["latents"][pick].float()
                 style[chosen], faces = self.conditions(kind, pick)
-                face[chosen] = faces[:, 0]
-        return Batch(latent, style, face[:, None], latent.new_ones(len(latent), 1, *latent.shape[2:]))
+                face[chosen], row[chosen] = faces[:, 0], -1
+        return Batch(latent, style, face[:, None], latent.new_ones(len(latent), 1, *latent.shape[2:]), row)
 
     def groups(self, kind: str, batch: int) -> Batch:
         """A step of one kind of groups; the background goes to one of the people by chance."""
@@ -75,7 +77,7 @@ class Mix:
         owner = (self.uniform(len(pick)) * there).long()
         free = (1 - mask.sum(1)).clamp(min=0)
         mask[torch.arange(len(pick), device=mask.device), owner] += free
-        return Batch(held["latents"][pick].float(), style, faces, mask)
+        return Batch(held["latents"][pick].float(), style, faces, mask, torch.full_like(pick, -1))
 
     def conditions(self, kind: str, pick: Tensor) -> tuple[Tensor, Tensor]:
         """style [B,D] and faces [B,N,F], of another photo of the person at times, dropped at times."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 import numpy as np
@@ -17,7 +16,9 @@ from ..models.guidance import GuidanceProjection
 from ..models.unet import UNet
 from ..optim import mixed
 from ..trainer import Trainer, autocast, setup
-from . import vae
+from . import face as face_stage
+from . import identity, vae
+from .mix import Batch, Mix
 
 OUTSIDE = ("guidance.", "enter", "leave", "place", ".time.", "steer", "table")
 SHEET_SECONDS = 600.0
@@ -27,7 +28,7 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     """Writes <state>/unet/unet.safetensors (unet.*, guidance.*) and sheets of samples."""
     random = setup(threads, cfg.unet.train.seed)
     held = pictures.load(cfg)
-    draw = Draw(cfg, held, random)
+    draw = Mix(cfg, Draw(cfg, held, random))
     unet, guidance = build(cfg)
     modules = torch.nn.ModuleDict({"unet": unet, "guidance": guidance})
     t = Trainer(cfg.state("unet"), "unet", modules, cfg.unet.train, minutes, cfg.fresh,
@@ -35,22 +36,27 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     random.manual_seed(cfg.unet.train.seed + t.at)
     torch.manual_seed(cfg.unet.train.seed + t.at)
     forward = torch.compile(unet) if cfg.unet.compile else unet
+    likeness = Likeness(cfg, held) if cfg.unet.identity else None
     alpha, batch = alphas(), cfg.unet.train.batch
-    drawn = time.monotonic()
+    shown = time.monotonic()
     for _ in t:
-        latent, style, face = draw(batch)
-        # One timestep from each of `batch` equal stretches: less noise in the loss than free draws.
-        at = ((torch.arange(batch) + torch.rand(batch)) * (STEPS / batch)).long().clamp(max=STEPS - 1)
-        noisy, wanted = noised(latent, torch.randn_like(latent), alpha[at])
+        drawn = draw(batch)
+        count = len(drawn.latent)
+        # One timestep from each of `count` equal stretches: less noise in the loss than free draws.
+        at = ((torch.arange(count) + torch.rand(count)) * (STEPS / count)).long().clamp(max=STEPS - 1)
+        noisy, wanted = noised(drawn.latent, torch.randn_like(drawn.latent), alpha[at])
         noisy = noisy.contiguous(memory_format=torch.channels_last)
         with autocast():
-            context = guidance(style, face)[:, None]
-            made = forward(noisy, at.float(), context, torch.ones(batch, 1, *latent.shape[2:]))
+            made = forward(noisy, at.float(), drawn.context(guidance), drawn.mask)
         error = (made.float() - wanted).square().mean((1, 2, 3))
-        t.step((error * weights(alpha[at], cfg.unet.weight_floor)).mean(), images=batch, v=error.detach().mean())
-        if time.monotonic() - drawn > SHEET_SECONDS:
+        loss, figures = (error * weights(alpha[at], cfg.unet.weight_floor)).mean(), {"v": error.detach().mean()}
+        if likeness:
+            figures["unlike"] = likeness(noisy, made.float(), alpha[at], drawn)
+            loss = loss + cfg.unet.identity * figures["unlike"]
+        t.step(loss, images=count, **figures)
+        if time.monotonic() - shown > SHEET_SECONDS:
             sheet(cfg, held, t)
-            drawn = time.monotonic()
+            shown = time.monotonic()
     sheet(cfg, held, t)
 
 
@@ -72,12 +78,12 @@ def load(cfg: Config) -> tuple[UNet, GuidanceProjection]:
 
 class Draw:
     """Random batches: latent [B,c,h,w], style embedding [B,Dh], face embedding [B,Df], with the
-    dropping of the conditions done."""
+    dropping of the conditions done, and which row of the pictures each is."""
 
     def __init__(self, cfg: Config, held: pictures.Pictures, random: torch.Generator):
         self.cfg, self.random = cfg.unet, random
         self.style, self.face = embeddings(cfg, held)
-        self.latents = latents(cfg, held)
+        self.latents = vae.latents(cfg, held)
         self.people = torch.from_numpy(held.where("train"))
         self.others = torch.from_numpy(held.where("anime"))
         self.photos, self.first, self.count = photos(held)
@@ -98,7 +104,29 @@ class Draw:
         chance, c = uniform(), self.cfg
         style[chance < c.both_drop + c.style_drop] = 0
         face[(chance < c.both_drop) | ((chance >= 1 - c.face_drop))] = 0
-        return self.latents[row, side].float(), style, face
+        return self.latents[row, side].float(), style, face, row
+
+
+class Likeness:
+    """How unlike the person a predicted picture is, by the recogniser of latents: mean of 1 - cosine
+    to the teacher's embedding of the true picture. Only predictions in which signal prevails count,
+    and only where the face was told."""
+
+    FROM = 0.3  # share of signal at least
+
+    def __init__(self, cfg: Config, held: pictures.Pictures):
+        self.net = identity.load(cfg)
+        self.taught = torch.from_numpy(face_stage.teacher_embeddings(cfg, held))
+
+    def __call__(self, noisy, made, alpha, drawn: Batch) -> torch.Tensor:
+        wanted = self.taught[drawn.rows]
+        use = (drawn.rows >= 0) & (alpha >= self.FROM) & drawn.faces[:, 0].any(1) & wanted.any(1)
+        if not use.any():
+            return made.new_zeros(())
+        clean = (alpha.sqrt()[:, None, None, None] * noisy - (1 - alpha).sqrt()[:, None, None, None] * made)[use]
+        with autocast():
+            found = self.net(clean.contiguous(memory_format=torch.channels_last))
+        return 1 - (found * wanted[use]).sum(1).mean()
 
 
 def photos(held: pictures.Pictures):
@@ -121,31 +149,6 @@ def embeddings(cfg: Config, held: pictures.Pictures) -> tuple[torch.Tensor, torc
     face = torch.from_numpy(np.load(face)).float()
     face[torch.from_numpy(held.identity < 0)] = 0  # no person, no identity
     return torch.from_numpy(np.load(style)), face
-
-
-def latents(cfg: Config, held: pictures.Pictures) -> torch.Tensor:
-    """Latents float16 [N,2,c,h,w] of every training picture and its mirror image, kept on disk."""
-    path, source = cfg.state("unet") / "latents.npy", cfg.state("vae") / "vae.safetensors"
-    if path.exists() and path.stat().st_mtime > source.stat().st_mtime:
-        return torch.from_numpy(np.load(path))
-    encoder, _ = vae.load(cfg)
-    side = cfg.data.size // 8
-    out = np.zeros((len(held), 2, cfg.vae.latent_channels, side, side), np.float16)
-    rows = held.where("train", "anime")
-    shown = started = time.monotonic()
-    for i in range(0, len(rows), 64):
-        pixels = held.pixels[rows[i:i + 64]]
-        for flip, seen in enumerate((pixels, pixels[:, :, ::-1])):
-            with torch.no_grad(), autocast():
-                out[rows[i:i + 64], flip] = encoder(vae.to_tensor(seen)).half().numpy()
-        if time.monotonic() - shown > 15:
-            shown = time.monotonic()
-            left = (shown - started) / (i + 64) * (len(rows) - i - 64) / 60
-            print(f"unet: latents of {i + 64}/{len(rows)} pictures, {left:.1f} min left", flush=True)
-    with open(path.with_suffix(".part"), "wb") as file:
-        np.save(file, out)
-    os.replace(path.with_suffix(".part"), path)
-    return torch.from_numpy(out)
 
 
 @torch.no_grad()

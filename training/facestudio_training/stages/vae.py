@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import numpy as np
 import torch
 from safetensors.torch import load_file
@@ -137,6 +140,31 @@ def load(cfg: Config) -> tuple[Encoder, Decoder]:
         weights = load_file(str(refined))
     dec.load_state_dict({k[8:]: w for k, w in weights.items() if k.startswith("decoder.")})
     return (encoder.to(memory_format=torch.channels_last).eval(), dec.to(memory_format=torch.channels_last).eval())
+
+
+def latents(cfg: Config, held: pictures.Pictures) -> torch.Tensor:
+    """Latents float16 [N,2,c,h,w] of every training picture and its mirror image, kept on disk."""
+    path, source = cfg.state("unet") / "latents.npy", cfg.state("vae") / "vae.safetensors"
+    if path.exists() and path.stat().st_mtime > source.stat().st_mtime:
+        return torch.from_numpy(np.load(path))
+    encoder, _ = load(cfg)
+    side = cfg.data.size // 8
+    out = np.zeros((len(held), 2, cfg.vae.latent_channels, side, side), np.float16)
+    rows = held.where("train", "anime")
+    shown = started = time.monotonic()
+    for i in range(0, len(rows), 64):
+        pixels = held.pixels[rows[i:i + 64]]
+        for flip, seen in enumerate((pixels, pixels[:, :, ::-1])):
+            with torch.no_grad(), autocast():
+                out[rows[i:i + 64], flip] = encoder(to_tensor(seen)).half().numpy()
+        if time.monotonic() - shown > 15:
+            shown = time.monotonic()
+            left = (shown - started) / (i + 64) * (len(rows) - i - 64) / 60
+            print(f"vae: latents of {i + 64}/{len(rows)} pictures, {left:.1f} min left", flush=True)
+    with open(path.with_suffix(".part"), "wb") as file:
+        np.save(file, out)
+    os.replace(path.with_suffix(".part"), path)
+    return torch.from_numpy(out)
 
 
 @torch.no_grad()
