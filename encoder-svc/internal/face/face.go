@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/facestudio/facestudio/encoder-svc/internal/detect"
+	"github.com/facestudio/facestudio/encoder-svc/internal/quality"
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	"github.com/facestudio/facestudio/services/bundle"
 	"github.com/facestudio/facestudio/services/fault"
@@ -51,21 +52,40 @@ func New(detector Detector, network Network, spec bundle.FaceEncoder) *Embedder 
 type Aligned struct {
 	// Face is where it is in the photo.
 	Face detect.Face
+	// Figures tell how well the photo shows it; nil when no face was found.
+	Figures *quality.Figures
 	// Pixels is [3,S,S].
 	Pixels *tensor.Tensor
 }
 
+// Demands say what a photo must be like.
+type Demands struct {
+	// Largest takes the largest of several faces instead of refusing them.
+	Largest bool
+	// Strict refuses what quality.Check does.
+	Strict bool
+}
+
 // Align finds the face of a photo and aligns it. Its faults are NO_FACE_FOUND,
-// SEVERAL_FACES_FOUND, unless the largest of several will do, and
-// FACE_TOO_SMALL.
-func (e *Embedder) Align(ctx context.Context, photo *imaging.RGB, largest bool) (Aligned, error) {
+// SEVERAL_FACES_FOUND, unless the largest of several will do, FACE_TOO_SMALL
+// and, when asked strictly, those of quality.Check. The figures of the largest
+// face are there also with a fault.
+func (e *Embedder) Align(ctx context.Context, photo *imaging.RGB, want Demands) (Aligned, error) {
 	faces, err := e.detector.Faces(ctx, photo)
 	if err != nil {
 		return Aligned{}, fmt.Errorf("find the face: %w", err)
 	}
-	chosen, err := Choose(faces, largest)
+	var out Aligned
+	if len(faces) > 0 {
+		figures := quality.Measure(photo, faces[0].Box, e.detector.Landmarks(faces[0]))
+		out.Figures = &figures
+	}
+	chosen, err := Choose(faces, want.Largest)
+	if err == nil && want.Strict {
+		err = quality.Check(*out.Figures)
+	}
 	if err != nil {
-		return Aligned{}, err
+		return out, err
 	}
 	edge := imaging.Black
 	if e.spec.Fill == "edge" {
@@ -73,11 +93,12 @@ func (e *Embedder) Align(ctx context.Context, photo *imaging.RGB, largest bool) 
 	}
 	crop, _, err := imaging.Align(photo, e.detector.Landmarks(chosen), e.template, e.spec.Size, e.spec.Size, edge)
 	if err != nil {
-		return Aligned{}, noFace()
+		return out, noFace()
 	}
 	pixels := tensor.New(3, int64(e.spec.Size), int64(e.spec.Size))
 	crop.Plane(pixels.Data, e.spec.Mean, e.spec.Std)
-	return Aligned{Face: chosen, Pixels: pixels}, nil
+	out.Face, out.Pixels = chosen, pixels
+	return out, nil
 }
 
 // Choose returns the one face, or the largest when several are allowed; faces

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/facestudio/facestudio/encoder-svc/internal/detect"
+	"github.com/facestudio/facestudio/encoder-svc/internal/quality"
+	encoderv1 "github.com/facestudio/facestudio/proto/gen/facestudio/encoder/v1"
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
 	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/imaging"
@@ -39,6 +41,19 @@ func (s *Server) face(f detect.Face) *mediav1.Face {
 			Name:  name,
 			Point: &mediav1.Point{X: float32(f.Points[i].X), Y: float32(f.Points[i].Y)},
 		})
+	}
+	return out
+}
+
+func figuresOf(f *quality.Figures) *encoderv1.FaceFigures {
+	if f == nil {
+		return nil
+	}
+	out := &encoderv1.FaceFigures{
+		FacePixels: float32(f.FacePixels), Sharpness: float32(f.Sharpness), Brightness: float32(f.Brightness),
+	}
+	if !math.IsNaN(f.Yaw) {
+		out.Yaw = new(float32(f.Yaw))
 	}
 	return out
 }

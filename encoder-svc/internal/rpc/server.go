@@ -142,7 +142,8 @@ func (s *Server) EmbedFaces(ctx context.Context, req *encoderv1.EmbedFacesReques
 	for i, photo := range req.GetPhotos() {
 		entry := &encoderv1.EmbeddedFace{}
 		out.Faces = append(out.Faces, entry)
-		one, err := s.align(ctx, photo, req.GetLargestOfSeveral())
+		one, err := s.align(ctx, photo, face.Demands{Largest: req.GetLargestOfSeveral(), Strict: req.GetStrict()})
+		entry.Figures = figuresOf(one.Figures)
 		if err != nil {
 			// Only what is wrong with the photo itself is its own verdict;
 			// anything else fails the call, which may then be repeated.
@@ -166,12 +167,12 @@ func (s *Server) EmbedFaces(ctx context.Context, req *encoderv1.EmbedFacesReques
 	return out, nil
 }
 
-func (s *Server) align(ctx context.Context, photo *mediav1.Picture, largest bool) (face.Aligned, error) {
+func (s *Server) align(ctx context.Context, photo *mediav1.Picture, want face.Demands) (face.Aligned, error) {
 	picture, err := s.decode(ctx, photo)
 	if err != nil {
 		return face.Aligned{}, err
 	}
-	return s.Faces.Align(ctx, picture, largest)
+	return s.Faces.Align(ctx, picture, want)
 }
 
 func (s *Server) decode(ctx context.Context, p *mediav1.Picture) (*imaging.RGB, error) {
