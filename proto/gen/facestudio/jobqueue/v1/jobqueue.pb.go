@@ -321,7 +321,10 @@ type Lease struct {
 	// Milliseconds.
 	DurationMs int64 `protobuf:"varint,2,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"`
 	// How many holders there have been; the first has 1.
-	Attempt       uint64 `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Attempt uint64 `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// How many of them fell silent while they held it, and so may have been killed
+	// by it. Kept when the record is released.
+	Losses        uint64 `protobuf:"varint,4,opt,name=losses,proto3" json:"losses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -377,6 +380,79 @@ func (x *Lease) GetAttempt() uint64 {
 	return 0
 }
 
+func (x *Lease) GetLosses() uint64 {
+	if x != nil {
+		return x.Losses
+	}
+	return 0
+}
+
+// Attempts is what is known of the earlier deliveries of a work message that was
+// delivered more than once. Deliveries that it does not tell of ended in silence.
+type Attempts struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When the message was published, nanoseconds since 1970 by the server's
+	// clock: a note of another message with the same number is none of this one.
+	PublishedNs int64 `protobuf:"varint,1,opt,name=published_ns,json=publishedNs,proto3" json:"published_ns,omitempty"`
+	// Deliveries that ended with a fault that may pass.
+	Failed uint64 `protobuf:"varint,2,opt,name=failed,proto3" json:"failed,omitempty"`
+	// Deliveries that a stopping worker handed back.
+	HandedBack    uint64 `protobuf:"varint,3,opt,name=handed_back,json=handedBack,proto3" json:"handed_back,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Attempts) Reset() {
+	*x = Attempts{}
+	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Attempts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Attempts) ProtoMessage() {}
+
+func (x *Attempts) ProtoReflect() protoreflect.Message {
+	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Attempts.ProtoReflect.Descriptor instead.
+func (*Attempts) Descriptor() ([]byte, []int) {
+	return file_facestudio_jobqueue_v1_jobqueue_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Attempts) GetPublishedNs() int64 {
+	if x != nil {
+		return x.PublishedNs
+	}
+	return 0
+}
+
+func (x *Attempts) GetFailed() uint64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *Attempts) GetHandedBack() uint64 {
+	if x != nil {
+		return x.HandedBack
+	}
+	return 0
+}
+
 // Record is the stored form of a queued piece of work: the work itself is
 // opaque to the queue.
 type Record struct {
@@ -403,7 +479,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[5]
+	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -415,7 +491,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[5]
+	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -428,7 +504,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_facestudio_jobqueue_v1_jobqueue_proto_rawDescGZIP(), []int{5}
+	return file_facestudio_jobqueue_v1_jobqueue_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Record) GetValue() []byte {
@@ -530,12 +606,18 @@ const file_facestudio_jobqueue_v1_jobqueue_proto_rawDesc = "" +
 	"\aattempt\x18\x05 \x01(\x04R\aattempt\x125\n" +
 	"\bend_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12\x1d\n" +
 	"\n" +
-	"decided_by\x18\a \x01(\tR\tdecidedBy\"Z\n" +
+	"decided_by\x18\a \x01(\tR\tdecidedBy\"r\n" +
 	"\x05Lease\x12\x16\n" +
 	"\x06holder\x18\x01 \x01(\tR\x06holder\x12\x1f\n" +
 	"\vduration_ms\x18\x02 \x01(\x03R\n" +
 	"durationMs\x12\x18\n" +
-	"\aattempt\x18\x03 \x01(\x04R\aattempt\"\xbd\x02\n" +
+	"\aattempt\x18\x03 \x01(\x04R\aattempt\x12\x16\n" +
+	"\x06losses\x18\x04 \x01(\x04R\x06losses\"f\n" +
+	"\bAttempts\x12!\n" +
+	"\fpublished_ns\x18\x01 \x01(\x03R\vpublishedNs\x12\x16\n" +
+	"\x06failed\x18\x02 \x01(\x04R\x06failed\x12\x1f\n" +
+	"\vhanded_back\x18\x03 \x01(\x04R\n" +
+	"handedBack\"\xbd\x02\n" +
 	"\x06Record\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\fR\x05value\x123\n" +
 	"\x05lease\x18\x02 \x01(\v2\x1d.facestudio.jobqueue.v1.LeaseR\x05lease\x12\x1a\n" +
@@ -561,25 +643,26 @@ func file_facestudio_jobqueue_v1_jobqueue_proto_rawDescGZIP() []byte {
 	return file_facestudio_jobqueue_v1_jobqueue_proto_rawDescData
 }
 
-var file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_facestudio_jobqueue_v1_jobqueue_proto_goTypes = []any{
 	(*KeyRule)(nil),                    // 0: facestudio.jobqueue.v1.KeyRule
 	(*OwnedKey)(nil),                   // 1: facestudio.jobqueue.v1.OwnedKey
 	(*ContentKey)(nil),                 // 2: facestudio.jobqueue.v1.ContentKey
 	(*Result)(nil),                     // 3: facestudio.jobqueue.v1.Result
 	(*Lease)(nil),                      // 4: facestudio.jobqueue.v1.Lease
-	(*Record)(nil),                     // 5: facestudio.jobqueue.v1.Record
-	(*timestamppb.Timestamp)(nil),      // 6: google.protobuf.Timestamp
-	(*descriptorpb.MethodOptions)(nil), // 7: google.protobuf.MethodOptions
+	(*Attempts)(nil),                   // 5: facestudio.jobqueue.v1.Attempts
+	(*Record)(nil),                     // 6: facestudio.jobqueue.v1.Record
+	(*timestamppb.Timestamp)(nil),      // 7: google.protobuf.Timestamp
+	(*descriptorpb.MethodOptions)(nil), // 8: google.protobuf.MethodOptions
 }
 var file_facestudio_jobqueue_v1_jobqueue_proto_depIdxs = []int32{
 	1, // 0: facestudio.jobqueue.v1.KeyRule.owned:type_name -> facestudio.jobqueue.v1.OwnedKey
 	2, // 1: facestudio.jobqueue.v1.KeyRule.content:type_name -> facestudio.jobqueue.v1.ContentKey
-	6, // 2: facestudio.jobqueue.v1.Result.end_time:type_name -> google.protobuf.Timestamp
+	7, // 2: facestudio.jobqueue.v1.Result.end_time:type_name -> google.protobuf.Timestamp
 	4, // 3: facestudio.jobqueue.v1.Record.lease:type_name -> facestudio.jobqueue.v1.Lease
-	6, // 4: facestudio.jobqueue.v1.Record.create_time:type_name -> google.protobuf.Timestamp
-	6, // 5: facestudio.jobqueue.v1.Record.deadline:type_name -> google.protobuf.Timestamp
-	7, // 6: facestudio.jobqueue.v1.key_rule:extendee -> google.protobuf.MethodOptions
+	7, // 4: facestudio.jobqueue.v1.Record.create_time:type_name -> google.protobuf.Timestamp
+	7, // 5: facestudio.jobqueue.v1.Record.deadline:type_name -> google.protobuf.Timestamp
+	8, // 6: facestudio.jobqueue.v1.key_rule:extendee -> google.protobuf.MethodOptions
 	0, // 7: facestudio.jobqueue.v1.key_rule:type_name -> facestudio.jobqueue.v1.KeyRule
 	8, // [8:8] is the sub-list for method output_type
 	8, // [8:8] is the sub-list for method input_type
@@ -603,7 +686,7 @@ func file_facestudio_jobqueue_v1_jobqueue_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_facestudio_jobqueue_v1_jobqueue_proto_rawDesc), len(file_facestudio_jobqueue_v1_jobqueue_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 1,
 			NumServices:   0,
 		},
