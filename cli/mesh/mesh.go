@@ -60,8 +60,6 @@ func Open(ctx context.Context, c Config, log *slog.Logger) (*Mesh, error) {
 }
 
 func (m *Mesh) open(ctx context.Context, c Config) error {
-	floor := heap.Hold(heap.Default)
-	m.onClose(func() error { floor.Release(); return nil })
 	if err := m.listen(ctx, c.RPC); err != nil {
 		return err
 	}
@@ -111,7 +109,12 @@ func (m *Mesh) open(ctx context.Context, c Config) error {
 	}
 	m.onClose(m.gateway.Close)
 	m.gateway.Register(m.server)
-	return m.build(ctx, env, worker.ServeSettings{Queue: queue, Grace: c.RPC.Grace, IdlePoll: c.IdlePoll})
+	if err := m.build(ctx, env, worker.ServeSettings{Queue: queue, Grace: c.RPC.Grace, IdlePoll: c.IdlePoll}); err != nil {
+		return err
+	}
+	floor := heap.Hold(heap.Default)
+	m.onClose(func() error { floor.Release(); return nil })
+	return nil
 }
 
 // build warms all stages side by side.

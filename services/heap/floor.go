@@ -39,9 +39,11 @@ type Floor struct {
 	released bool
 }
 
-// Hold begins to keep the heap's size at the start of a collection at the floor,
-// in bytes, until Release. It is a setting of the whole process. When the operator
-// has set GOGC or GOMEMLIMIT it does nothing.
+// Hold returns to the system what starting took and is free now, which otherwise
+// goes little by little, and then keeps the heap's size at the start of a
+// collection at size bytes, until Release. It is for a process that has started,
+// and a setting of all of it. When the operator has set GOGC or GOMEMLIMIT it does
+// nothing.
 func Hold(size uint64) *Floor {
 	f := &Floor{size: size}
 	_, percent := os.LookupEnv("GOGC")
@@ -49,6 +51,7 @@ func Hold(size uint64) *Floor {
 	if f.released = percent || limit; f.released {
 		return f
 	}
+	debug.FreeOSMemory()
 	f.percent = f.wanted()
 	f.original = debug.SetGCPercent(f.percent)
 	f.watch()
