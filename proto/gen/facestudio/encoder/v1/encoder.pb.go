@@ -680,6 +680,109 @@ func (x *FaceFigures) GetYaw() float32 {
 	return 0
 }
 
+// EmbedAllFacesRequest asks for the embeddings of a picture's faces.
+type EmbedAllFacesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Digest of the bundle that the caller means; empty takes the server's own.
+	Bundle string `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	// The picture.
+	Picture       *v1.Picture `protobuf:"bytes,2,opt,name=picture,proto3" json:"picture,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EmbedAllFacesRequest) Reset() {
+	*x = EmbedAllFacesRequest{}
+	mi := &file_facestudio_encoder_v1_encoder_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EmbedAllFacesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EmbedAllFacesRequest) ProtoMessage() {}
+
+func (x *EmbedAllFacesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_facestudio_encoder_v1_encoder_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EmbedAllFacesRequest.ProtoReflect.Descriptor instead.
+func (*EmbedAllFacesRequest) Descriptor() ([]byte, []int) {
+	return file_facestudio_encoder_v1_encoder_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *EmbedAllFacesRequest) GetBundle() string {
+	if x != nil {
+		return x.Bundle
+	}
+	return ""
+}
+
+func (x *EmbedAllFacesRequest) GetPicture() *v1.Picture {
+	if x != nil {
+		return x.Picture
+	}
+	return nil
+}
+
+// EmbedAllFacesResponse has one entry for each face, the largest first.
+type EmbedAllFacesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most the 16 largest faces. One that is too small to be compared
+	// (FACE_TOO_SMALL), or that cannot be aligned (NO_FACE_FOUND), has a fault in
+	// place of its embedding.
+	Faces         []*EmbeddedFace `protobuf:"bytes,1,rep,name=faces,proto3" json:"faces,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EmbedAllFacesResponse) Reset() {
+	*x = EmbedAllFacesResponse{}
+	mi := &file_facestudio_encoder_v1_encoder_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EmbedAllFacesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EmbedAllFacesResponse) ProtoMessage() {}
+
+func (x *EmbedAllFacesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_facestudio_encoder_v1_encoder_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EmbedAllFacesResponse.ProtoReflect.Descriptor instead.
+func (*EmbedAllFacesResponse) Descriptor() ([]byte, []int) {
+	return file_facestudio_encoder_v1_encoder_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *EmbedAllFacesResponse) GetFaces() []*EmbeddedFace {
+	if x != nil {
+		return x.Faces
+	}
+	return nil
+}
+
 var File_facestudio_encoder_v1_encoder_proto protoreflect.FileDescriptor
 
 const file_facestudio_encoder_v1_encoder_proto_rawDesc = "" +
@@ -729,7 +832,12 @@ const file_facestudio_encoder_v1_encoder_proto_rawDesc = "" +
 	"brightness\x18\x03 \x01(\x02R\n" +
 	"brightness\x12\x15\n" +
 	"\x03yaw\x18\x04 \x01(\x02H\x00R\x03yaw\x88\x01\x01B\x06\n" +
-	"\x04_yaw2\x87\x04\n" +
+	"\x04_yaw\"f\n" +
+	"\x14EmbedAllFacesRequest\x12\x16\n" +
+	"\x06bundle\x18\x01 \x01(\tR\x06bundle\x126\n" +
+	"\apicture\x18\x02 \x01(\v2\x1c.facestudio.media.v1.PictureR\apicture\"R\n" +
+	"\x15EmbedAllFacesResponse\x129\n" +
+	"\x05faces\x18\x01 \x03(\v2#.facestudio.encoder.v1.EmbeddedFaceR\x05faces2\x86\x05\n" +
 	"\x0eEncoderService\x12v\n" +
 	"\vEmbedImages\x12).facestudio.encoder.v1.EmbedImagesRequest\x1a*.facestudio.encoder.v1.EmbedImagesResponse\"\x10\xea\xe0\x18\f\x12\n" +
 	"\b\x01\x12\x06images\x12r\n" +
@@ -737,7 +845,8 @@ const file_facestudio_encoder_v1_encoder_proto_rawDesc = "" +
 	"EmbedTexts\x12(.facestudio.encoder.v1.EmbedTextsRequest\x1a).facestudio.encoder.v1.EmbedTextsResponse\"\x0f\xea\xe0\x18\v\x12\t\b\x01\x12\x05texts\x12w\n" +
 	"\vDetectFaces\x12).facestudio.encoder.v1.DetectFacesRequest\x1a*.facestudio.encoder.v1.DetectFacesResponse\"\x11\xea\xe0\x18\r\x12\v\b\x01\x12\apicture\x12\x8f\x01\n" +
 	"\n" +
-	"EmbedFaces\x12(.facestudio.encoder.v1.EmbedFacesRequest\x1a).facestudio.encoder.v1.EmbedFacesResponse\",\xea\xe0\x18(\x12&\b\x02\x12\x06photos\x12\x12largest_of_several\x12\x06strictB\xeb\x01\n" +
+	"EmbedFaces\x12(.facestudio.encoder.v1.EmbedFacesRequest\x1a).facestudio.encoder.v1.EmbedFacesResponse\",\xea\xe0\x18(\x12&\b\x02\x12\x06photos\x12\x12largest_of_several\x12\x06strict\x12}\n" +
+	"\rEmbedAllFaces\x12+.facestudio.encoder.v1.EmbedAllFacesRequest\x1a,.facestudio.encoder.v1.EmbedAllFacesResponse\"\x11\xea\xe0\x18\r\x12\v\b\x01\x12\apictureB\xeb\x01\n" +
 	"\x19com.facestudio.encoder.v1B\fEncoderProtoP\x01ZJgithub.com/facestudio/facestudio/proto/gen/facestudio/encoder/v1;encoderv1\xa2\x02\x03FEX\xaa\x02\x15Facestudio.Encoder.V1\xca\x02\x15Facestudio\\Encoder\\V1\xe2\x02!Facestudio\\Encoder\\V1\\GPBMetadata\xea\x02\x17Facestudio::Encoder::V1b\x06proto3"
 
 var (
@@ -752,52 +861,58 @@ func file_facestudio_encoder_v1_encoder_proto_rawDescGZIP() []byte {
 	return file_facestudio_encoder_v1_encoder_proto_rawDescData
 }
 
-var file_facestudio_encoder_v1_encoder_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_facestudio_encoder_v1_encoder_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_facestudio_encoder_v1_encoder_proto_goTypes = []any{
-	(*ImageToEmbed)(nil),        // 0: facestudio.encoder.v1.ImageToEmbed
-	(*EmbedImagesRequest)(nil),  // 1: facestudio.encoder.v1.EmbedImagesRequest
-	(*EmbedImagesResponse)(nil), // 2: facestudio.encoder.v1.EmbedImagesResponse
-	(*EmbedTextsRequest)(nil),   // 3: facestudio.encoder.v1.EmbedTextsRequest
-	(*EmbedTextsResponse)(nil),  // 4: facestudio.encoder.v1.EmbedTextsResponse
-	(*DetectFacesRequest)(nil),  // 5: facestudio.encoder.v1.DetectFacesRequest
-	(*DetectFacesResponse)(nil), // 6: facestudio.encoder.v1.DetectFacesResponse
-	(*EmbedFacesRequest)(nil),   // 7: facestudio.encoder.v1.EmbedFacesRequest
-	(*EmbedFacesResponse)(nil),  // 8: facestudio.encoder.v1.EmbedFacesResponse
-	(*EmbeddedFace)(nil),        // 9: facestudio.encoder.v1.EmbeddedFace
-	(*FaceFigures)(nil),         // 10: facestudio.encoder.v1.FaceFigures
-	(*v1.Picture)(nil),          // 11: facestudio.media.v1.Picture
-	(*v1.Box)(nil),              // 12: facestudio.media.v1.Box
-	(*v1.Tensor)(nil),           // 13: facestudio.media.v1.Tensor
-	(*v1.Face)(nil),             // 14: facestudio.media.v1.Face
-	(*v11.Fault)(nil),           // 15: facestudio.fault.v1.Fault
+	(*ImageToEmbed)(nil),          // 0: facestudio.encoder.v1.ImageToEmbed
+	(*EmbedImagesRequest)(nil),    // 1: facestudio.encoder.v1.EmbedImagesRequest
+	(*EmbedImagesResponse)(nil),   // 2: facestudio.encoder.v1.EmbedImagesResponse
+	(*EmbedTextsRequest)(nil),     // 3: facestudio.encoder.v1.EmbedTextsRequest
+	(*EmbedTextsResponse)(nil),    // 4: facestudio.encoder.v1.EmbedTextsResponse
+	(*DetectFacesRequest)(nil),    // 5: facestudio.encoder.v1.DetectFacesRequest
+	(*DetectFacesResponse)(nil),   // 6: facestudio.encoder.v1.DetectFacesResponse
+	(*EmbedFacesRequest)(nil),     // 7: facestudio.encoder.v1.EmbedFacesRequest
+	(*EmbedFacesResponse)(nil),    // 8: facestudio.encoder.v1.EmbedFacesResponse
+	(*EmbeddedFace)(nil),          // 9: facestudio.encoder.v1.EmbeddedFace
+	(*FaceFigures)(nil),           // 10: facestudio.encoder.v1.FaceFigures
+	(*EmbedAllFacesRequest)(nil),  // 11: facestudio.encoder.v1.EmbedAllFacesRequest
+	(*EmbedAllFacesResponse)(nil), // 12: facestudio.encoder.v1.EmbedAllFacesResponse
+	(*v1.Picture)(nil),            // 13: facestudio.media.v1.Picture
+	(*v1.Box)(nil),                // 14: facestudio.media.v1.Box
+	(*v1.Tensor)(nil),             // 15: facestudio.media.v1.Tensor
+	(*v1.Face)(nil),               // 16: facestudio.media.v1.Face
+	(*v11.Fault)(nil),             // 17: facestudio.fault.v1.Fault
 }
 var file_facestudio_encoder_v1_encoder_proto_depIdxs = []int32{
-	11, // 0: facestudio.encoder.v1.ImageToEmbed.picture:type_name -> facestudio.media.v1.Picture
-	12, // 1: facestudio.encoder.v1.ImageToEmbed.faces:type_name -> facestudio.media.v1.Box
+	13, // 0: facestudio.encoder.v1.ImageToEmbed.picture:type_name -> facestudio.media.v1.Picture
+	14, // 1: facestudio.encoder.v1.ImageToEmbed.faces:type_name -> facestudio.media.v1.Box
 	0,  // 2: facestudio.encoder.v1.EmbedImagesRequest.images:type_name -> facestudio.encoder.v1.ImageToEmbed
-	13, // 3: facestudio.encoder.v1.EmbedImagesResponse.embeddings:type_name -> facestudio.media.v1.Tensor
-	13, // 4: facestudio.encoder.v1.EmbedTextsResponse.embeddings:type_name -> facestudio.media.v1.Tensor
-	11, // 5: facestudio.encoder.v1.DetectFacesRequest.picture:type_name -> facestudio.media.v1.Picture
-	14, // 6: facestudio.encoder.v1.DetectFacesResponse.faces:type_name -> facestudio.media.v1.Face
-	11, // 7: facestudio.encoder.v1.EmbedFacesRequest.photos:type_name -> facestudio.media.v1.Picture
+	15, // 3: facestudio.encoder.v1.EmbedImagesResponse.embeddings:type_name -> facestudio.media.v1.Tensor
+	15, // 4: facestudio.encoder.v1.EmbedTextsResponse.embeddings:type_name -> facestudio.media.v1.Tensor
+	13, // 5: facestudio.encoder.v1.DetectFacesRequest.picture:type_name -> facestudio.media.v1.Picture
+	16, // 6: facestudio.encoder.v1.DetectFacesResponse.faces:type_name -> facestudio.media.v1.Face
+	13, // 7: facestudio.encoder.v1.EmbedFacesRequest.photos:type_name -> facestudio.media.v1.Picture
 	9,  // 8: facestudio.encoder.v1.EmbedFacesResponse.faces:type_name -> facestudio.encoder.v1.EmbeddedFace
-	13, // 9: facestudio.encoder.v1.EmbeddedFace.embedding:type_name -> facestudio.media.v1.Tensor
-	14, // 10: facestudio.encoder.v1.EmbeddedFace.face:type_name -> facestudio.media.v1.Face
-	15, // 11: facestudio.encoder.v1.EmbeddedFace.fault:type_name -> facestudio.fault.v1.Fault
+	15, // 9: facestudio.encoder.v1.EmbeddedFace.embedding:type_name -> facestudio.media.v1.Tensor
+	16, // 10: facestudio.encoder.v1.EmbeddedFace.face:type_name -> facestudio.media.v1.Face
+	17, // 11: facestudio.encoder.v1.EmbeddedFace.fault:type_name -> facestudio.fault.v1.Fault
 	10, // 12: facestudio.encoder.v1.EmbeddedFace.figures:type_name -> facestudio.encoder.v1.FaceFigures
-	1,  // 13: facestudio.encoder.v1.EncoderService.EmbedImages:input_type -> facestudio.encoder.v1.EmbedImagesRequest
-	3,  // 14: facestudio.encoder.v1.EncoderService.EmbedTexts:input_type -> facestudio.encoder.v1.EmbedTextsRequest
-	5,  // 15: facestudio.encoder.v1.EncoderService.DetectFaces:input_type -> facestudio.encoder.v1.DetectFacesRequest
-	7,  // 16: facestudio.encoder.v1.EncoderService.EmbedFaces:input_type -> facestudio.encoder.v1.EmbedFacesRequest
-	2,  // 17: facestudio.encoder.v1.EncoderService.EmbedImages:output_type -> facestudio.encoder.v1.EmbedImagesResponse
-	4,  // 18: facestudio.encoder.v1.EncoderService.EmbedTexts:output_type -> facestudio.encoder.v1.EmbedTextsResponse
-	6,  // 19: facestudio.encoder.v1.EncoderService.DetectFaces:output_type -> facestudio.encoder.v1.DetectFacesResponse
-	8,  // 20: facestudio.encoder.v1.EncoderService.EmbedFaces:output_type -> facestudio.encoder.v1.EmbedFacesResponse
-	17, // [17:21] is the sub-list for method output_type
-	13, // [13:17] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	13, // 13: facestudio.encoder.v1.EmbedAllFacesRequest.picture:type_name -> facestudio.media.v1.Picture
+	9,  // 14: facestudio.encoder.v1.EmbedAllFacesResponse.faces:type_name -> facestudio.encoder.v1.EmbeddedFace
+	1,  // 15: facestudio.encoder.v1.EncoderService.EmbedImages:input_type -> facestudio.encoder.v1.EmbedImagesRequest
+	3,  // 16: facestudio.encoder.v1.EncoderService.EmbedTexts:input_type -> facestudio.encoder.v1.EmbedTextsRequest
+	5,  // 17: facestudio.encoder.v1.EncoderService.DetectFaces:input_type -> facestudio.encoder.v1.DetectFacesRequest
+	7,  // 18: facestudio.encoder.v1.EncoderService.EmbedFaces:input_type -> facestudio.encoder.v1.EmbedFacesRequest
+	11, // 19: facestudio.encoder.v1.EncoderService.EmbedAllFaces:input_type -> facestudio.encoder.v1.EmbedAllFacesRequest
+	2,  // 20: facestudio.encoder.v1.EncoderService.EmbedImages:output_type -> facestudio.encoder.v1.EmbedImagesResponse
+	4,  // 21: facestudio.encoder.v1.EncoderService.EmbedTexts:output_type -> facestudio.encoder.v1.EmbedTextsResponse
+	6,  // 22: facestudio.encoder.v1.EncoderService.DetectFaces:output_type -> facestudio.encoder.v1.DetectFacesResponse
+	8,  // 23: facestudio.encoder.v1.EncoderService.EmbedFaces:output_type -> facestudio.encoder.v1.EmbedFacesResponse
+	12, // 24: facestudio.encoder.v1.EncoderService.EmbedAllFaces:output_type -> facestudio.encoder.v1.EmbedAllFacesResponse
+	20, // [20:25] is the sub-list for method output_type
+	15, // [15:20] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_facestudio_encoder_v1_encoder_proto_init() }
@@ -812,7 +927,7 @@ func file_facestudio_encoder_v1_encoder_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_facestudio_encoder_v1_encoder_proto_rawDesc), len(file_facestudio_encoder_v1_encoder_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,10 +21,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	EncoderService_EmbedImages_FullMethodName = "/facestudio.encoder.v1.EncoderService/EmbedImages"
-	EncoderService_EmbedTexts_FullMethodName  = "/facestudio.encoder.v1.EncoderService/EmbedTexts"
-	EncoderService_DetectFaces_FullMethodName = "/facestudio.encoder.v1.EncoderService/DetectFaces"
-	EncoderService_EmbedFaces_FullMethodName  = "/facestudio.encoder.v1.EncoderService/EmbedFaces"
+	EncoderService_EmbedImages_FullMethodName   = "/facestudio.encoder.v1.EncoderService/EmbedImages"
+	EncoderService_EmbedTexts_FullMethodName    = "/facestudio.encoder.v1.EncoderService/EmbedTexts"
+	EncoderService_DetectFaces_FullMethodName   = "/facestudio.encoder.v1.EncoderService/DetectFaces"
+	EncoderService_EmbedFaces_FullMethodName    = "/facestudio.encoder.v1.EncoderService/EmbedFaces"
+	EncoderService_EmbedAllFaces_FullMethodName = "/facestudio.encoder.v1.EncoderService/EmbedAllFaces"
 )
 
 // EncoderServiceClient is the client API for EncoderService service.
@@ -49,6 +50,9 @@ type EncoderServiceClient interface {
 	// paper, unit length. A photo that cannot be used gets a fault of its own
 	// and does not fail the others.
 	EmbedFaces(ctx context.Context, in *EmbedFacesRequest, opts ...grpc.CallOption) (*EmbedFacesResponse, error)
+	// EmbedAllFaces finds, aligns and embeds every face of a picture, whatever
+	// its quality, the largest first. Finding none is no error.
+	EmbedAllFaces(ctx context.Context, in *EmbedAllFacesRequest, opts ...grpc.CallOption) (*EmbedAllFacesResponse, error)
 }
 
 type encoderServiceClient struct {
@@ -99,6 +103,16 @@ func (c *encoderServiceClient) EmbedFaces(ctx context.Context, in *EmbedFacesReq
 	return out, nil
 }
 
+func (c *encoderServiceClient) EmbedAllFaces(ctx context.Context, in *EmbedAllFacesRequest, opts ...grpc.CallOption) (*EmbedAllFacesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EmbedAllFacesResponse)
+	err := c.cc.Invoke(ctx, EncoderService_EmbedAllFaces_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // EncoderServiceServer is the server API for EncoderService service.
 // All implementations must embed UnimplementedEncoderServiceServer
 // for forward compatibility.
@@ -121,6 +135,9 @@ type EncoderServiceServer interface {
 	// paper, unit length. A photo that cannot be used gets a fault of its own
 	// and does not fail the others.
 	EmbedFaces(context.Context, *EmbedFacesRequest) (*EmbedFacesResponse, error)
+	// EmbedAllFaces finds, aligns and embeds every face of a picture, whatever
+	// its quality, the largest first. Finding none is no error.
+	EmbedAllFaces(context.Context, *EmbedAllFacesRequest) (*EmbedAllFacesResponse, error)
 	mustEmbedUnimplementedEncoderServiceServer()
 }
 
@@ -142,6 +159,9 @@ func (UnimplementedEncoderServiceServer) DetectFaces(context.Context, *DetectFac
 }
 func (UnimplementedEncoderServiceServer) EmbedFaces(context.Context, *EmbedFacesRequest) (*EmbedFacesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method EmbedFaces not implemented")
+}
+func (UnimplementedEncoderServiceServer) EmbedAllFaces(context.Context, *EmbedAllFacesRequest) (*EmbedAllFacesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EmbedAllFaces not implemented")
 }
 func (UnimplementedEncoderServiceServer) mustEmbedUnimplementedEncoderServiceServer() {}
 func (UnimplementedEncoderServiceServer) testEmbeddedByValue()                        {}
@@ -236,6 +256,24 @@ func _EncoderService_EmbedFaces_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _EncoderService_EmbedAllFaces_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EmbedAllFacesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EncoderServiceServer).EmbedAllFaces(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EncoderService_EmbedAllFaces_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EncoderServiceServer).EmbedAllFaces(ctx, req.(*EmbedAllFacesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // EncoderService_ServiceDesc is the grpc.ServiceDesc for EncoderService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -258,6 +296,10 @@ var EncoderService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "EmbedFaces",
 			Handler:    _EncoderService_EmbedFaces_Handler,
+		},
+		{
+			MethodName: "EmbedAllFaces",
+			Handler:    _EncoderService_EmbedAllFaces_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
