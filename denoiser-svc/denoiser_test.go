@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"slices"
-	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -15,6 +14,7 @@ import (
 	denoiserv1 "github.com/facestudio/facestudio/proto/gen/facestudio/denoiser/v1"
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
 	"github.com/facestudio/facestudio/services/imaging"
+	"github.com/facestudio/facestudio/services/provenance"
 	"github.com/facestudio/facestudio/services/tensor"
 	"github.com/facestudio/facestudio/services/testkit/stage"
 )
@@ -249,19 +249,21 @@ func TestPreviewsAndRecord(t *testing.T) {
 	if err != nil || preview.W != side || preview.H != side {
 		t.Errorf("preview %v, %v", preview, err)
 	}
-	text := imaging.PNGText(png)
-	var record struct {
-		Seed, Sampler, Bundle string
-		Steps                 int
-		DigitalSourceType     string `json:"digital_source_type"`
-	}
-	if err := json.Unmarshal([]byte(text["facestudio"]), &record); err != nil {
+	record, err := provenance.Read(png)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if record.Seed != "7" || record.Steps != 5 || record.Sampler != "euler_ancestral" || len(record.Bundle) != 64 || record.DigitalSourceType != "trainedAlgorithmicMedia" {
-		t.Errorf("record %+v", record)
+	var asked struct {
+		Seed, Sampler string
+		Steps         int
 	}
-	if !strings.Contains(text["XML:com.adobe.xmp"], "digitalsourcetype/trainedAlgorithmicMedia") {
-		t.Error("the XMP packet does not name the digital source type")
+	if err := json.Unmarshal(record.Request, &asked); err != nil {
+		t.Fatal(err)
+	}
+	if asked.Seed != "7" || asked.Steps != 5 || asked.Sampler != "euler_ancestral" {
+		t.Errorf("request %+v", asked)
+	}
+	if len(record.Bundle.Digest) != 64 || record.Bundle.Name == "" || record.NoiseVersion == "" || record.Source != provenance.Trained {
+		t.Errorf("record %+v", record)
 	}
 }

@@ -90,11 +90,7 @@ func (p *Painter) Paint(ctx context.Context, j *Job, report func(Progress) error
 	if err != nil {
 		return nil, err
 	}
-	text, err := p.text(j)
-	if err != nil {
-		return nil, err
-	}
-	return imaging.EncodePNG(picture, text)
+	return p.signed(j, picture)
 }
 
 // sample steps the generation to its end.

@@ -6,29 +6,15 @@ import (
 	"strconv"
 
 	"github.com/facestudio/facestudio/services/diffusion"
+	"github.com/facestudio/facestudio/services/imaging"
+	"github.com/facestudio/facestudio/services/provenance"
 )
 
-// RecordKeyword is the PNG text record that has a Record as JSON.
-const RecordKeyword = "facestudio"
-
-// DigitalSource is IPTC's term for pictures made by a trained model.
-const DigitalSource = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-
-// xmpKeyword is where PNG readers look for XMP (XMP specification part 3).
-const xmpKeyword = "XML:com.adobe.xmp"
-
-const xmpPacket = `<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>` +
-	`<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">` +
-	`<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">` +
-	`<Iptc4xmpExt:DigitalSourceType>` + DigitalSource + `</Iptc4xmpExt:DigitalSourceType>` +
-	`</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="r"?>`
-
-// Record is how a picture was made, as far as it tells nothing of the people
-// and the prompt.
-type Record struct {
+// asked is what a job asks for, as far as it tells nothing of the people and
+// the prompt. The gateway, which knows both, replaces it by the whole request.
+type asked struct {
 	// Seed is decimal: JSON readers lose digits of large numbers.
 	Seed          string  `json:"seed"`
-	Index         uint32  `json:"index"`
 	Steps         int     `json:"steps"`
 	GuidanceScale float32 `json:"guidance_scale"`
 	Alpha         float32 `json:"alpha"`
@@ -36,22 +22,25 @@ type Record struct {
 	Sampler      string `json:"sampler"`
 	KarrasSigmas bool   `json:"karras_sigmas,omitempty"`
 	// Strength is unset where the picture was made of noise alone.
-	Strength     float32 `json:"strength,omitempty"`
-	NoiseVersion string  `json:"noise_version"`
-	// Bundle is the bundle's digest.
-	Bundle            string `json:"bundle"`
-	DigitalSourceType string `json:"digital_source_type"`
+	Strength float32 `json:"strength,omitempty"`
 }
 
-// text returns the PNG text records of a job's picture.
-func (p *Painter) text(j *Job) (map[string]string, error) {
-	record, err := json.Marshal(Record{
-		Seed: strconv.FormatUint(j.Seed, 10), Index: j.Index, Steps: j.Steps, GuidanceScale: j.Scale, Alpha: j.Alpha,
-		Sampler: string(j.Method), KarrasSigmas: j.Karras, Strength: j.Strength, NoiseVersion: diffusion.NoiseVersion,
-		Bundle: p.bundle, DigitalSourceType: "trainedAlgorithmicMedia",
+// signed returns a job's picture as PNG with its record.
+func (p *Painter) signed(j *Job, picture *imaging.RGB) ([]byte, error) {
+	request, err := json.Marshal(asked{
+		Seed: strconv.FormatUint(j.Seed, 10), Steps: j.Steps, GuidanceScale: j.Scale, Alpha: j.Alpha,
+		Sampler: string(j.Method), KarrasSigmas: j.Karras, Strength: j.Strength,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("picture record: %w", err)
 	}
-	return map[string]string{"Software": "FaceStudio", RecordKeyword: string(record), xmpKeyword: xmpPacket}, nil
+	plain, err := imaging.EncodePNG(picture, nil)
+	if err != nil {
+		return nil, err
+	}
+	return provenance.Sign(plain, provenance.Record{
+		Request: request, Index: j.Index, NoiseVersion: diffusion.NoiseVersion,
+		Bundle: provenance.Bundle{Name: p.manifest.Name, Version: p.manifest.Version, Digest: p.bundle},
+		Source: provenance.Trained,
+	})
 }
