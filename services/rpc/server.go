@@ -2,30 +2,41 @@ package rpc
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/facestudio/facestudio/services/config"
 )
 
-// Server is a gRPC server: register services, Run it, and tell it when it is
-// ready. It implements grpc.ServiceRegistrar.
+// handshakeTimeout bounds how long a new connection may be silent.
+const handshakeTimeout = 20 * time.Second
+
+// Server is a gRPC server, which may answer HTTP on the same address: register
+// services, Run it, and tell it when it is ready. It implements
+// grpc.ServiceRegistrar.
 type Server struct {
-	grpc     *grpc.Server
-	listener net.Listener
-	health   *health.Server
-	grace    time.Duration
-	log      *slog.Logger
+	grpc       *grpc.Server
+	listener   net.Listener
+	protocols  *protocols
+	health     *health.Server
+	grace      time.Duration
+	maxMessage int
+	log        *slog.Logger
+	// local takes connections from within the process; nil without DialLocal.
+	local *bufconn.Listener
+	// http is nil without HandleHTTP.
+	http *http.Server
 	// hangUp ends the watching streams with its cause.
 	hangUp context.CancelCauseFunc
 }
@@ -54,6 +65,7 @@ func NewServerOn(listener net.Listener, c Config, log *slog.Logger) (*Server, er
 	draining, hangUp := context.WithCancelCause(context.Background())
 	options := []grpc.ServerOption{
 		grpc.StatsHandler(otelgrpc.NewServerHandler()),
+		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.MaxRecvMsgSize(c.MaxMessage),
 		grpc.MaxSendMsgSize(c.MaxMessage),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
@@ -61,21 +73,24 @@ func NewServerOn(listener net.Listener, c Config, log *slog.Logger) (*Server, er
 		grpc.ChainUnaryInterceptor(statusUnary(log), RecoverUnary, identityUnary),
 		grpc.ChainStreamInterceptor(statusStream(log), watchStream(draining), RecoverStream, identityStream),
 	}
+	protocols := newProtocols(draining, nil)
 	if c.TLSCert != "" {
 		tls, err := serverTLS(c)
 		if err != nil {
 			hangUp(err)
 			return nil, err
 		}
-		options = append(options, grpc.Creds(credentials.NewTLS(tls)))
+		protocols = newProtocols(draining, tls)
 	}
 	s := &Server{
-		grpc:     grpc.NewServer(options...),
-		listener: listener,
-		health:   health.NewServer(),
-		grace:    c.Grace,
-		log:      log,
-		hangUp:   hangUp,
+		grpc:       grpc.NewServer(append(options, grpc.Creds(protocols))...),
+		listener:   listener,
+		protocols:  protocols,
+		health:     health.NewServer(),
+		grace:      c.Grace,
+		maxMessage: c.MaxMessage,
+		log:        log,
+		hangUp:     hangUp,
 	}
 	s.health.SetServingStatus("", healthv1.HealthCheckResponse_NOT_SERVING)
 	healthv1.RegisterHealthServer(s.grpc, s.health)
@@ -112,41 +127,53 @@ func (s *Server) Ready(ready bool) {
 // UNAVAILABLE, and the caller watches again elsewhere.
 func (s *Server) Run(ctx context.Context) error {
 	served := make(chan error, 1)
-	go func() { served <- s.grpc.Serve(s.listener) }()
+	go func() { served <- s.serve() }()
 	select {
 	case err := <-served:
-		if err != nil {
-			return fmt.Errorf("serve gRPC: %w", err)
-		}
-		return nil
+		return err
 	case <-ctx.Done():
 	}
 	s.drain()
 	return <-served
 }
 
+// drain stops both servers side by side: an HTTP request in flight has its gRPC
+// call in flight, too.
 func (s *Server) drain() {
 	s.health.Shutdown()
 	s.hangUp(errStopping)
+	ctx, cancel := context.WithTimeout(context.Background(), s.grace)
+	defer cancel()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		var both sync.WaitGroup
+		defer both.Wait()
+		if s.http != nil {
+			both.Go(func() { _ = s.http.Shutdown(ctx) })
+		}
 		s.grpc.GracefulStop()
 	}()
-	timer := time.NewTimer(s.grace)
-	defer timer.Stop()
 	select {
 	case <-done:
-	case <-timer.C:
+	case <-ctx.Done():
 		s.log.Warn("calls in flight are cancelled", slog.Duration("grace", s.grace))
-		s.grpc.Stop()
+		_ = s.Close()
 		<-done
 	}
 }
 
 // Close stops at once, whether Run runs or not.
 func (s *Server) Close() error {
+	s.hangUp(errStopping)
 	s.grpc.Stop()
+	if s.http != nil {
+		_ = s.http.Close()
+		_ = s.protocols.web.Close()
+	}
+	if s.local != nil {
+		_ = s.local.Close()
+	}
 	// Run closes the listener too; a second close only says so.
 	_ = s.listener.Close()
 	return nil
