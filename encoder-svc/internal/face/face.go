@@ -87,18 +87,28 @@ func (e *Embedder) Align(ctx context.Context, photo *imaging.RGB, want Demands) 
 	if err != nil {
 		return out, err
 	}
+	out.Pixels, err = e.crop(photo, chosen)
+	if err != nil {
+		return out, err
+	}
+	out.Face = chosen
+	return out, nil
+}
+
+// crop returns a face as the network takes it, [3,S,S]; NO_FACE_FOUND when its
+// landmarks make no face.
+func (e *Embedder) crop(photo *imaging.RGB, f detect.Face) (*tensor.Tensor, error) {
 	edge := imaging.Black
 	if e.spec.Fill == "edge" {
 		edge = imaging.Replicate
 	}
-	crop, _, err := imaging.Align(photo, e.detector.Landmarks(chosen), e.template, e.spec.Size, e.spec.Size, edge)
+	crop, _, err := imaging.Align(photo, e.detector.Landmarks(f), e.template, e.spec.Size, e.spec.Size, edge)
 	if err != nil {
-		return out, noFace()
+		return nil, noFace()
 	}
 	pixels := tensor.New(3, int64(e.spec.Size), int64(e.spec.Size))
 	crop.Plane(pixels.Data, e.spec.Mean, e.spec.Std)
-	out.Face, out.Pixels = chosen, pixels
-	return out, nil
+	return pixels, nil
 }
 
 // Choose returns the one face, or the largest when several are allowed; faces
