@@ -42,6 +42,9 @@ func (s *Server) face(f detect.Face) *mediav1.Face {
 			Point: &mediav1.Point{X: float32(f.Points[i].X), Y: float32(f.Points[i].Y)},
 		})
 	}
+	if yaw := quality.Yaw(s.Detector.Landmarks(f)); !math.IsNaN(yaw) {
+		out.Yaw = new(float32(yaw))
+	}
 	return out
 }
 

@@ -1029,7 +1029,11 @@ type PlacedPerson struct {
 	// one, of the canvas.
 	Box *v1.Box `protobuf:"bytes,3,opt,name=box,proto3" json:"box,omitempty"`
 	// Where the person's mask is from.
-	MaskSource    MaskSource `protobuf:"varint,4,opt,name=mask_source,json=maskSource,proto3,enum=facestudio.gateway.v1.MaskSource" json:"mask_source,omitempty"`
+	MaskSource MaskSource `protobuf:"varint,4,opt,name=mask_source,json=maskSource,proto3,enum=facestudio.gateway.v1.MaskSource" json:"mask_source,omitempty"`
+	// Estimated turn of the person's head in the style picture, degrees, -90..90:
+	// 0 looks into the camera, above 0 to the picture's right. Unset when it is
+	// not known.
+	Yaw           *float32 `protobuf:"fixed32,5,opt,name=yaw,proto3,oneof" json:"yaw,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1090,6 +1094,13 @@ func (x *PlacedPerson) GetMaskSource() MaskSource {
 		return x.MaskSource
 	}
 	return MaskSource_MASK_SOURCE_UNSPECIFIED
+}
+
+func (x *PlacedPerson) GetYaw() float32 {
+	if x != nil && x.Yaw != nil {
+		return *x.Yaw
+	}
+	return 0
 }
 
 // ResultPicture is a picture that a generation made.
@@ -1432,7 +1443,10 @@ type ResultFace struct {
 	// is nobody's.
 	SubjectIndex *int32 `protobuf:"varint,4,opt,name=subject_index,json=subjectIndex,proto3,oneof" json:"subject_index,omitempty"`
 	// Its similarity to each subject, in their order.
-	Similarities  []*SubjectSimilarity `protobuf:"bytes,5,rep,name=similarities,proto3" json:"similarities,omitempty"`
+	Similarities []*SubjectSimilarity `protobuf:"bytes,5,rep,name=similarities,proto3" json:"similarities,omitempty"`
+	// Estimated turn of the head, degrees, as PlacedPerson.yaw. Unset when it is
+	// not known.
+	Yaw           *float32 `protobuf:"fixed32,6,opt,name=yaw,proto3,oneof" json:"yaw,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1500,6 +1514,13 @@ func (x *ResultFace) GetSimilarities() []*SubjectSimilarity {
 		return x.Similarities
 	}
 	return nil
+}
+
+func (x *ResultFace) GetYaw() float32 {
+	if x != nil && x.Yaw != nil {
+		return *x.Yaw
+	}
+	return 0
 }
 
 // PhotoVerdict tells what became of one photo.
@@ -2318,16 +2339,18 @@ const file_facestudio_gateway_v1_gateway_proto_rawDesc = "" +
 	"\x04step\x18\x03 \x01(\x05R\x04step\x12\x14\n" +
 	"\x05steps\x18\x04 \x01(\x05R\x05steps\x12\x1a\n" +
 	"\bposition\x18\x05 \x01(\x05R\bposition\x127\n" +
-	"\tremaining\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\tremaining\"\xd1\x01\n" +
+	"\tremaining\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\tremaining\"\xf0\x01\n" +
 	"\fPlacedPerson\x12\x1d\n" +
 	"\asubject\x18\x01 \x01(\x05H\x00R\asubject\x88\x01\x01\x12\x1b\n" +
 	"\x06person\x18\x02 \x01(\x05H\x01R\x06person\x88\x01\x01\x12*\n" +
 	"\x03box\x18\x03 \x01(\v2\x18.facestudio.media.v1.BoxR\x03box\x12B\n" +
 	"\vmask_source\x18\x04 \x01(\x0e2!.facestudio.gateway.v1.MaskSourceR\n" +
-	"maskSourceB\n" +
+	"maskSource\x12\x15\n" +
+	"\x03yaw\x18\x05 \x01(\x02H\x02R\x03yaw\x88\x01\x01B\n" +
 	"\n" +
 	"\b_subjectB\t\n" +
-	"\a_person\"\xc6\x02\n" +
+	"\a_personB\x06\n" +
+	"\x04_yaw\"\xc6\x02\n" +
 	"\rResultPicture\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12-\n" +
 	"\x04blob\x18\x02 \x01(\v2\x19.facestudio.media.v1.BlobR\x04blob\x12\x14\n" +
@@ -2361,7 +2384,7 @@ const file_facestudio_gateway_v1_gateway_proto_rawDesc = "" +
 	"\x14KIND_SUBJECT_MISSING\x10\x02\x12\x12\n" +
 	"\x0eKIND_MISPLACED\x10\x03\x12\x0f\n" +
 	"\vKIND_UNLIKE\x10\x04B\a\n" +
-	"\x05_face\"\xfc\x01\n" +
+	"\x05_face\"\x9b\x02\n" +
 	"\n" +
 	"ResultFace\x12*\n" +
 	"\x03box\x18\x01 \x01(\v2\x18.facestudio.media.v1.BoxR\x03box\x12\x18\n" +
@@ -2370,8 +2393,10 @@ const file_facestudio_gateway_v1_gateway_proto_rawDesc = "" +
 	"similarity\x18\x03 \x01(\x02R\n" +
 	"similarity\x12(\n" +
 	"\rsubject_index\x18\x04 \x01(\x05H\x00R\fsubjectIndex\x88\x01\x01\x12L\n" +
-	"\fsimilarities\x18\x05 \x03(\v2(.facestudio.gateway.v1.SubjectSimilarityR\fsimilaritiesB\x10\n" +
-	"\x0e_subject_index\"\xa9\x01\n" +
+	"\fsimilarities\x18\x05 \x03(\v2(.facestudio.gateway.v1.SubjectSimilarityR\fsimilarities\x12\x15\n" +
+	"\x03yaw\x18\x06 \x01(\x02H\x01R\x03yaw\x88\x01\x01B\x10\n" +
+	"\x0e_subject_indexB\x06\n" +
+	"\x04_yaw\"\xa9\x01\n" +
 	"\fPhotoVerdict\x12\x14\n" +
 	"\x05photo\x18\x01 \x01(\tR\x05photo\x12\x12\n" +
 	"\x04used\x18\x02 \x01(\bR\x04used\x120\n" +

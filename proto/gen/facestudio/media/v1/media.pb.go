@@ -426,7 +426,10 @@ type Face struct {
 	// The detector's confidence, 0..1.
 	Score float32 `protobuf:"fixed32,2,opt,name=score,proto3" json:"score,omitempty"`
 	// Points of the face, in the order of the bundle's manifest.
-	Landmarks     []*Landmark `protobuf:"bytes,3,rep,name=landmarks,proto3" json:"landmarks,omitempty"`
+	Landmarks []*Landmark `protobuf:"bytes,3,rep,name=landmarks,proto3" json:"landmarks,omitempty"`
+	// Estimated turn of the head, degrees, -90..90: 0 looks into the camera,
+	// above 0 to the picture's right. Unset when its points do not tell.
+	Yaw           *float32 `protobuf:"fixed32,4,opt,name=yaw,proto3,oneof" json:"yaw,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -482,6 +485,13 @@ func (x *Face) GetLandmarks() []*Landmark {
 	return nil
 }
 
+func (x *Face) GetYaw() float32 {
+	if x != nil && x.Yaw != nil {
+		return *x.Yaw
+	}
+	return 0
+}
+
 var File_facestudio_media_v1_media_proto protoreflect.FileDescriptor
 
 const file_facestudio_media_v1_media_proto_rawDesc = "" +
@@ -509,11 +519,13 @@ const file_facestudio_media_v1_media_proto_rawDesc = "" +
 	"\x06height\x18\x04 \x01(\x02R\x06height\"P\n" +
 	"\bLandmark\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
-	"\x05point\x18\x02 \x01(\v2\x1a.facestudio.media.v1.PointR\x05point\"\x85\x01\n" +
+	"\x05point\x18\x02 \x01(\v2\x1a.facestudio.media.v1.PointR\x05point\"\xa4\x01\n" +
 	"\x04Face\x12*\n" +
 	"\x03box\x18\x01 \x01(\v2\x18.facestudio.media.v1.BoxR\x03box\x12\x14\n" +
 	"\x05score\x18\x02 \x01(\x02R\x05score\x12;\n" +
-	"\tlandmarks\x18\x03 \x03(\v2\x1d.facestudio.media.v1.LandmarkR\tlandmarksB\xdb\x01\n" +
+	"\tlandmarks\x18\x03 \x03(\v2\x1d.facestudio.media.v1.LandmarkR\tlandmarks\x12\x15\n" +
+	"\x03yaw\x18\x04 \x01(\x02H\x00R\x03yaw\x88\x01\x01B\x06\n" +
+	"\x04_yawB\xdb\x01\n" +
 	"\x17com.facestudio.media.v1B\n" +
 	"MediaProtoP\x01ZFgithub.com/facestudio/facestudio/proto/gen/facestudio/media/v1;mediav1\xa2\x02\x03FMX\xaa\x02\x13Facestudio.Media.V1\xca\x02\x13Facestudio\\Media\\V1\xe2\x02\x1fFacestudio\\Media\\V1\\GPBMetadata\xea\x02\x15Facestudio::Media::V1b\x06proto3"
 
@@ -560,6 +572,7 @@ func file_facestudio_media_v1_media_proto_init() {
 		(*Picture_Data)(nil),
 		(*Picture_Blob)(nil),
 	}
+	file_facestudio_media_v1_media_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
