@@ -7,13 +7,21 @@ import (
 	"github.com/facestudio/facestudio/services/fault"
 )
 
-// What a photo must show at least to enrol a person by it.
+// What a photo must show at least to enrol a person by it. They were set on 476
+// photos of 60 people that the default bundle was not trained with, 128 pixels a
+// side, and on copies of them that were spoilt; the comments tell which share of
+// each is refused.
 const (
-	// MinSharpness is the least sharpness.
-	MinSharpness = 0.3
-	// MinBrightness is the least brightness.
+	// MinSharpness is the least sharpness. Good photos 0 % (their least is 0.46);
+	// blurred by a Gaussian of sigma 1 pixel 1 %, 1.5 29 %, 2 81 %, 3 100 %;
+	// shaken along 5 pixels 16 %, 9 93 %, 15 100 %.
+	MinSharpness = 0.4
+	// MinBrightness is the least brightness. Good photos 0 % (their least is
+	// 0.39); two stops underexposed 0 %, three 6 %, four 66 %, five 100 %.
 	MinBrightness = 0.2
-	// MaxYaw is the furthest turn to either side, degrees.
+	// MaxYaw is the furthest turn to either side, degrees. Good photos 0.4 % (2 of 476);
+	// beyond 40 degrees the similarity to a person's other photos is 0.29 in the
+	// median, and 0.54 within 5.
 	MaxYaw = 45
 )
 
