@@ -37,7 +37,7 @@ func New(ctx context.Context, env worker.Env) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{models: models}
-	s.painter, err = paint.New(models, env.Bundle, env.Slots, 1)
+	s.painter, err = paint.New(models, env.Bundle, env.Slots, env.Batch)
 	if err == nil {
 		s.server = &rpc.Server{Bundle: env.Bundle, Blobs: env.Blobs, Painter: s.painter}
 		err = s.warmUp(ctx, env)

@@ -28,6 +28,9 @@ func TestBadRequests(t *testing.T) {
 		r.Style = inline(style)
 		r.Identities[0].Mask = maskPicture(t, slices.Repeat([]float32{1}, 16))
 	}
+	strength := func(v float32) func(*denoiserv1.DenoiseRequest) {
+		return func(r *denoiserv1.DenoiseRequest) { r.Strength, r.Style = &v, inline(style) }
+	}
 	const (
 		invalid     = faultv1.Reason_REASON_INVALID_FIELD
 		unsupported = faultv1.Reason_REASON_UNSUPPORTED_IMAGE
@@ -76,6 +79,18 @@ func TestBadRequests(t *testing.T) {
 				Sha256: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", Size: 1,
 			}}}
 		}},
+		{"sampler", "sampler", invalid, func(r *denoiserv1.DenoiseRequest) { r.Sampler = 99 }},
+		{"karras", "karras_sigmas", invalid, func(r *denoiserv1.DenoiseRequest) { r.KarrasSigmas = true }},
+		{"karras of ddim", "karras_sigmas", invalid, func(r *denoiserv1.DenoiseRequest) {
+			r.KarrasSigmas, r.Sampler = true, denoiserv1.Sampler_SAMPLER_DDIM
+		}},
+		{"strength none", "strength", invalid, strength(0)},
+		{"strength below", "strength", invalid, strength(-0.5)},
+		{"strength above", "strength", invalid, strength(1.01)},
+		{"strength undefined", "strength", invalid, strength(float32(math.NaN()))},
+		{"strength too small", "strength", invalid, strength(0.3)},
+		{"strength without style", "style", invalid, func(r *denoiserv1.DenoiseRequest) { strength(1)(r); r.Style = nil }},
+		{"strength style size", "style", invalid, func(r *denoiserv1.DenoiseRequest) { strength(1)(r); r.Style = inline(small) }},
 		{"keep without style", "style", invalid, func(r *denoiserv1.DenoiseRequest) { keep(r); r.Style = nil }},
 		{"keep without mask", "identities[0].mask", invalid, func(r *denoiserv1.DenoiseRequest) { keep(r); r.Identities[0].Mask = nil }},
 		{"style size", "style", invalid, func(r *denoiserv1.DenoiseRequest) { keep(r); r.Style = inline(small) }},

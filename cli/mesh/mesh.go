@@ -69,7 +69,7 @@ func (m *Mesh) open(ctx context.Context, c Config) error {
 	}
 	env := worker.Env{
 		Bundle: m.bundle, Provider: c.Models.Settings(),
-		Threads: c.Models.Count(), Slots: c.Models.Slots, Log: m.log,
+		Threads: c.Models.Count(), Slots: c.Models.Slots, Batch: c.Models.Together(), Log: m.log,
 	}
 	if m.runtime, err = c.Models.Start(); err != nil {
 		return err

@@ -26,7 +26,16 @@ type Models struct {
 	Threads int
 	// Slots is how many calls a stage works on at the same time.
 	Slots int
+	// Batch is how many pictures of one size may share a run of the U-Net, where
+	// the bundle is batch-invariant; 0 takes the provider's default.
+	Batch int
 }
+
+// batchElsewhere is how many pictures share a run by default on anything but
+// the CPU, where a run of one leaves processors idle. On the CPU they share
+// none: there a picture took 1.1 times as long in a run of two and 1.2 times in
+// a run of four.
+const batchElsewhere = 4
 
 // Register implements config.Section.
 func (m *Models) Register(s *config.Set) {
@@ -36,6 +45,7 @@ func (m *Models) Register(s *config.Set) {
 	s.Strings(&m.ProviderOptions, "provider-options", nil, "key=value pairs for the provider, for example device_id=1")
 	s.Int(&m.Threads, "threads", 0, "threads of one run of a model on the CPU; 0 is one for each core")
 	s.Int(&m.Slots, "slots", 1, "calls that a stage works on at the same time")
+	s.Int(&m.Batch, "batch", 0, "pictures of one size, of the slots, that may share a run of the U-Net; 0 is 1 on the cpu and 4 elsewhere")
 }
 
 // Validate implements config.Section.
@@ -54,6 +64,7 @@ func (m *Models) Validate(p *config.Problems) {
 	}
 	p.Check(m.Threads >= 0 && m.Threads <= 1024, "threads", "%d is outside 0..1024", m.Threads)
 	p.Check(m.Slots >= 1 && m.Slots <= 1024, "slots", "%d is outside 1..1024", m.Slots)
+	p.Check(m.Batch >= 0 && m.Batch <= 64, "batch", "%d is outside 0..64", m.Batch)
 }
 
 // Start starts ONNX Runtime and checks that the provider can be used.
@@ -85,6 +96,18 @@ func (m *Models) Count() int {
 		return m.Threads
 	}
 	return runtime.NumCPU()
+}
+
+// Together is how many pictures may share a run of the U-Net.
+func (m *Models) Together() int {
+	switch {
+	case m.Batch > 0:
+		return m.Batch
+	case m.Provider == ort.CPU:
+		return 1
+	default:
+		return batchElsewhere
+	}
 }
 
 // invalid is the error of one setting whose value turned out not to work.

@@ -20,7 +20,7 @@ func Run(ctx context.Context, name string, c Config, build Build) (err error) {
 	defer func() { err = errors.Join(err, runtime.Close()) }()
 	env := Env{
 		Bundle: host.Bundle, Runtime: runtime, Provider: c.Models.Settings(),
-		Threads: c.Models.Count(), Slots: c.Models.Slots,
+		Threads: c.Models.Count(), Slots: c.Models.Slots, Batch: c.Models.Together(),
 		Blobs: host.Blobs, Log: host.Log,
 	}
 	w, err := New(ctx, StageName(name), build, env, ServeSettings{Queue: host.Queue, Plain: host.Server, Grace: c.RPC.Grace})

@@ -27,6 +27,9 @@ type Env struct {
 	Threads int
 	// Slots is how many calls the stage is given at the same time; at least 1.
 	Slots int
+	// Batch is how many pictures may share one run of the U-Net; 0 or 1 steps
+	// each alone.
+	Batch int
 	// Blobs has the pictures.
 	Blobs *blob.Store
 	// Log takes the stage's state changes.
