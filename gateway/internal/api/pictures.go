@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"iter"
 	"net/http"
 	"time"
 
@@ -19,8 +20,7 @@ import (
 const longTimeout = 12 * time.Hour
 
 // takePictures checks every picture that a generation brings, and replaces it
-// by its digest. It returns the bytes in the order of the pictures: the
-// subjects' photos, then the style picture. Nothing is stored.
+// by its digest. It returns the bytes. Nothing is stored.
 func (s *Service) takePictures(ctx context.Context, tenant string, g *gatewayv1.Generation) ([][]byte, error) {
 	var uploads [][]byte
 	take := func(field string, p *mediav1.Picture) error {
@@ -35,19 +35,45 @@ func (s *Service) takePictures(ctx context.Context, tenant string, g *gatewayv1.
 		p.Source = &mediav1.Picture_Blob{Blob: digest(data)}
 		return nil
 	}
-	for i, subject := range g.GetSubjects() {
-		for j, photo := range subject.GetPhotos() {
-			if err := take(fmt.Sprintf("subjects[%d].photos[%d]", i, j), photo); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if g.GetStyle() != nil {
-		if err := take("style", g.GetStyle()); err != nil {
+	for field, p := range picturesOf(g) {
+		if err := take(field, p); err != nil {
 			return nil, err
 		}
 	}
 	return uploads, nil
+}
+
+// picturesOf are the pictures that a generation brings, by their fields: the
+// style picture, and each subject's photos, its mix's, and its mask.
+func picturesOf(g *gatewayv1.Generation) iter.Seq2[string, *mediav1.Picture] {
+	return func(yield func(string, *mediav1.Picture) bool) {
+		if g.GetStyle() != nil && !yield("style", g.GetStyle()) {
+			return
+		}
+		for i, subject := range g.GetSubjects() {
+			at := fmt.Sprintf("subjects[%d]", i)
+			if !photosOf(at, subject.GetPhotos(), yield) {
+				return
+			}
+			for j, part := range subject.GetMix() {
+				if !photosOf(fmt.Sprintf("%s.mix[%d]", at, j), part.GetPhotos(), yield) {
+					return
+				}
+			}
+			if m := subject.GetAt().GetMask(); m != nil && !yield(at+".at.mask", m) {
+				return
+			}
+		}
+	}
+}
+
+func photosOf(at string, photos []*mediav1.Picture, yield func(string, *mediav1.Picture) bool) bool {
+	for i, photo := range photos {
+		if !yield(fmt.Sprintf("%s.photos[%d]", at, i), photo) {
+			return false
+		}
+	}
+	return true
 }
 
 // store stores what takePictures took. Storing what is there already renews

@@ -74,6 +74,7 @@ func (c *Conductor) Conduct(ctx context.Context, claim Claim) error {
 	if result.Verdicts != nil {
 		g.PhotoVerdicts = result.Verdicts
 	}
+	g.Placements = result.Placements
 	decision := Decide(context.Cause(ctx), runErr, claim.Attempt())
 	now := c.set.Now()
 	switch decision.Verdict {

@@ -183,8 +183,9 @@ func (e *Eraser) used(ctx context.Context, tenant string) (photos, error) {
 func facesOf(g *gatewayv1.Generation) photos {
 	all := make(photos)
 	for _, subject := range g.GetSubjects() {
-		for _, photo := range subject.GetPhotos() {
-			all[photo.GetBlob().GetSha256()] = photo.GetBlob()
+		all.add(subject.GetPhotos()...)
+		for _, part := range subject.GetMix() {
+			all.add(part.GetPhotos()...)
 		}
 	}
 	return all
@@ -192,8 +193,18 @@ func facesOf(g *gatewayv1.Generation) photos {
 
 func picturesOf(g *gatewayv1.Generation) photos {
 	all := facesOf(g)
-	if style := g.GetStyle().GetBlob(); style != nil {
-		all[style.GetSha256()] = style
+	all.add(g.GetStyle())
+	for _, subject := range g.GetSubjects() {
+		all.add(subject.GetAt().GetMask())
 	}
 	return all
+}
+
+// add takes the pictures that are stored blobs.
+func (p photos) add(pictures ...*mediav1.Picture) {
+	for _, picture := range pictures {
+		if b := picture.GetBlob(); b != nil {
+			p[b.GetSha256()] = b
+		}
+	}
 }

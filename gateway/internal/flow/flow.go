@@ -8,6 +8,7 @@ package flow
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
@@ -69,6 +70,8 @@ type Settings struct {
 	Framing bundle.Framing
 	// Limits bound what is decoded.
 	Limits imaging.Limits
+	// Subjects has the enrolled subjects; nil: there are none.
+	Subjects Subjects
 }
 
 // Job is one generation to make.
@@ -88,6 +91,8 @@ type Result struct {
 	Pictures []*gatewayv1.ResultPicture
 	// Verdicts has one entry for each photo, once they were looked at.
 	Verdicts []*gatewayv1.PhotoVerdict
+	// Placements tells who went where, once that is known.
+	Placements []*gatewayv1.PlacedPerson
 }
 
 // Report takes progress. It must not block and may be called by several
@@ -132,38 +137,38 @@ type run struct {
 	report Report
 }
 
-// person is the subject as the denoiser takes it.
-type person struct {
-	name      string
-	embedding []float32
-}
-
 // guide is what the picture should look like.
 type guide struct {
 	// image is e_h [D], nil without a style picture.
 	image *mediav1.Tensor
 	// text is e_T [D], nil without a prompt.
 	text *mediav1.Tensor
-	// style is the style picture on the canvas and mask where its person is;
-	// both only for KEEP.
-	style, mask *mediav1.Picture
+	// style is the style picture on the canvas; only when its background is kept
+	// or the picture starts from it.
+	style *mediav1.Picture
+	// cast is who is in the picture.
+	cast cast
 }
 
 func (r *run) do(ctx context.Context) (Result, error) {
 	var (
-		who    person
+		who    []person
 		what   guide
 		result Result
 	)
 	r.progress(stageEncode, 0, 0)
 	together, stages := errgroup.WithContext(ctx)
 	together.Go(func() (err error) {
-		who, result.Verdicts, err = r.embedSubject(stages)
+		who, result.Verdicts, err = r.embedSubjects(stages)
 		return err
 	})
-	if r.usesStyle() {
-		together.Go(func() error { return r.readStyle(stages, &what) })
-	}
+	together.Go(func() (err error) {
+		if r.usesStyle() {
+			return r.readStyle(stages, &what)
+		}
+		what.cast, err = r.placeOnCanvas(stages)
+		return err
+	})
 	if r.usesText() {
 		together.Go(func() (err error) {
 			what.text, err = r.readPrompt(stages)
@@ -173,6 +178,7 @@ func (r *run) do(ctx context.Context) (Result, error) {
 	if err := together.Wait(); err != nil {
 		return result, err
 	}
+	result.Placements = what.cast.placements()
 	var err error
 	result.Pictures, err = r.makePictures(ctx, who, what)
 	if err != nil {
@@ -182,15 +188,33 @@ func (r *run) do(ctx context.Context) (Result, error) {
 	return result, nil
 }
 
-// usesStyle tells whether the style picture matters at all: with alpha 0 only
-// for its background.
+// usesStyle tells whether the style picture matters at all: when all weight is
+// on the prompt, only for what it shows of places and pixels.
 func (r *run) usesStyle() bool {
-	return r.want.GetStyle() != nil && (r.guidesByStyle() || r.keeps())
+	return r.want.GetStyle() != nil && (r.guidesByStyle() || r.keeps() || r.want.Strength != nil || r.placesPeople())
 }
 
-func (r *run) guidesByStyle() bool { return r.want.GetStyle() != nil && r.want.GetAlpha() > 0 }
+// placesPeople tells whether it matters where people are.
+func (r *run) placesPeople() bool {
+	subjects := r.want.GetSubjects()
+	return len(subjects) > 1 || subjects[0].GetAt() != nil
+}
 
-func (r *run) usesText() bool { return r.want.GetPrompt() != "" && r.want.GetAlpha() < 1 }
+func (r *run) guidesByStyle() bool {
+	return r.want.GetStyle() != nil && r.someAlpha(func(alpha float32) bool { return alpha > 0 })
+}
+
+func (r *run) usesText() bool {
+	return r.want.GetPrompt() != "" && r.someAlpha(func(alpha float32) bool { return alpha < 1 })
+}
+
+// someAlpha tells whether the generation's or a subject's own weight of the
+// style is such.
+func (r *run) someAlpha(is func(float32) bool) bool {
+	return is(r.want.GetAlpha()) || slices.ContainsFunc(r.want.GetSubjects(), func(s *gatewayv1.GenerationSubject) bool {
+		return s.Alpha != nil && is(s.GetAlpha())
+	})
+}
 
 func (r *run) keeps() bool {
 	return r.want.GetBackground() == denoiserv1.Background_BACKGROUND_KEEP
@@ -203,6 +227,15 @@ func (r *run) call(ctx context.Context, stage string, index int) context.Context
 		Tenant: r.job.Key.Tenant,
 		Class:  r.job.Class,
 		Owner:  fmt.Sprintf("generations/%s/%s/%d", r.job.Key.ID, stage, index),
+	})
+}
+
+// about is call for a call about one field of the generation.
+func (r *run) about(ctx context.Context, stage, field string) context.Context {
+	return jobqueue.WithCall(ctx, jobqueue.Call{
+		Tenant: r.job.Key.Tenant,
+		Class:  r.job.Class,
+		Owner:  fmt.Sprintf("generations/%s/%s/%s", r.job.Key.ID, stage, field),
 	})
 }
 

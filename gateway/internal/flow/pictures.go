@@ -15,12 +15,13 @@ import (
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
 	"github.com/facestudio/facestudio/services/blob"
 	"github.com/facestudio/facestudio/services/fault"
+	"github.com/facestudio/facestudio/services/mask"
 	"github.com/facestudio/facestudio/services/tensor"
 )
 
 // makePictures makes all pictures side by side, so that the denoiser may put
 // them in one batch.
-func (r *run) makePictures(ctx context.Context, who person, what guide) ([]*gatewayv1.ResultPicture, error) {
+func (r *run) makePictures(ctx context.Context, who []person, what guide) ([]*gatewayv1.ResultPicture, error) {
 	pictures := make([]*gatewayv1.ResultPicture, r.want.GetPictureCount())
 	together, ctx := errgroup.WithContext(ctx)
 	for i := range pictures {
@@ -35,7 +36,7 @@ func (r *run) makePictures(ctx context.Context, who person, what guide) ([]*gate
 	return pictures, nil
 }
 
-func (r *run) makePicture(ctx context.Context, index int, who person, what guide) (*gatewayv1.ResultPicture, error) {
+func (r *run) makePicture(ctx context.Context, index int, who []person, what guide) (*gatewayv1.ResultPicture, error) {
 	made, err := r.denoise(ctx, index, who, what)
 	if err != nil {
 		return nil, err
@@ -68,13 +69,13 @@ func (r *run) makePicture(ctx context.Context, index int, who person, what guide
 }
 
 // denoise makes one picture and passes its progress on.
-func (r *run) denoise(ctx context.Context, index int, who person, what guide) (*denoiserv1.DenoiseResult, error) {
+func (r *run) denoise(ctx context.Context, index int, who []person, what guide) (*denoiserv1.DenoiseResult, error) {
 	// A stream that is left early lives on until its context ends.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	embedding, err := tensor.From(who.embedding, int64(len(who.embedding)))
+	identities, err := r.identities(who, what.cast)
 	if err != nil {
-		return nil, fmt.Errorf("face embedding: %w", err)
+		return nil, err
 	}
 	stream, err := r.stages.Denoiser.Denoise(r.call(ctx, stageDenoise, index), &denoiserv1.DenoiseRequest{
 		Bundle:             r.want.GetBundle(),
@@ -85,16 +86,19 @@ func (r *run) denoise(ctx context.Context, index int, who person, what guide) (*
 		Height:             r.want.GetHeight(),
 		Steps:              r.want.GetSteps(),
 		GuidanceScale:      r.want.GetGuidanceScale(),
-		Identities:         []*denoiserv1.Identity{{FaceEmbedding: tensor.ToProto(embedding), Mask: what.mask}},
+		Identities:         identities,
 		ImageEmbedding:     what.image,
 		TextImageEmbedding: what.text,
 		Alpha:              r.want.GetAlpha(),
 		Background:         r.want.GetBackground(),
 		Style:              what.style,
 		PreviewEvery:       r.want.GetPreviewEvery(),
+		Sampler:            r.want.GetSampler(),
+		KarrasSigmas:       r.want.GetKarrasSigmas(),
+		Strength:           r.want.Strength,
 	})
 	if err != nil {
-		return nil, blameDenoise(err)
+		return nil, blameDenoise(err, what.cast)
 	}
 	for {
 		event, err := stream.Recv()
@@ -103,7 +107,7 @@ func (r *run) denoise(ctx context.Context, index int, who person, what guide) (*
 			return nil, fault.New(fault.Unavailable, faultv1.Reason_REASON_UNAVAILABLE, "",
 				"the denoiser ended picture %d without a result; retry", index)
 		case err != nil:
-			return nil, blameDenoise(err)
+			return nil, blameDenoise(err, what.cast)
 		}
 		if result := event.GetResult(); result != nil {
 			return result, nil
@@ -117,9 +121,28 @@ func (r *run) denoise(ctx context.Context, index int, who person, what guide) (*
 	}
 }
 
-// compare tells how like the subject the largest face of a result is. A result
-// whose face cannot be found is no failure: it has no faces.
-func (r *run) compare(ctx context.Context, index int, picture *mediav1.Picture, who person) ([]*gatewayv1.ResultFace, error) {
+// identities are the people of the cast as the denoiser takes them.
+func (r *run) identities(who []person, c cast) ([]*denoiserv1.Identity, error) {
+	out := make([]*denoiserv1.Identity, len(c))
+	for i, one := range c {
+		out[i] = &denoiserv1.Identity{Mask: one.mask}
+		if one.subject == mask.Nobody {
+			continue
+		}
+		e := who[one.subject].embedding
+		embedding, err := tensor.From(e, int64(len(e)))
+		if err != nil {
+			return nil, fmt.Errorf("face embedding: %w", err)
+		}
+		out[i].FaceEmbedding = tensor.ToProto(embedding)
+		out[i].Alpha = r.want.GetSubjects()[one.subject].Alpha
+	}
+	return out, nil
+}
+
+// compare tells which subject the largest face of a result is most like. A
+// result whose face cannot be found is no failure: it has no faces.
+func (r *run) compare(ctx context.Context, index int, picture *mediav1.Picture, who []person) ([]*gatewayv1.ResultFace, error) {
 	response, err := r.stages.Encoder.EmbedFaces(r.call(ctx, stageVerify, index), &encoderv1.EmbedFacesRequest{
 		Bundle:           r.want.GetBundle(),
 		Photos:           []*mediav1.Picture{picture},
@@ -143,12 +166,24 @@ func (r *run) compare(ctx context.Context, index int, picture *mediav1.Picture, 
 	if err != nil {
 		return nil, fmt.Errorf("read face embedding of picture %d: %w", index, err)
 	}
-	if len(embedding.Data) != len(who.embedding) {
-		return nil, fmt.Errorf("face embedding of picture %d has %d values, want %d", index, len(embedding.Data), len(who.embedding))
+	similarities := make([]*gatewayv1.SubjectSimilarity, len(who))
+	nearest := 0
+	for i, p := range who {
+		if len(embedding.Data) != len(p.embedding) {
+			return nil, fmt.Errorf("face embedding of picture %d has %d values, want %d", index, len(embedding.Data), len(p.embedding))
+		}
+		similarities[i] = &gatewayv1.SubjectSimilarity{
+			Subject: int32(i), Similarity: float32(tensor.Cosine(embedding.Data, p.embedding)),
+		}
+		if similarities[i].GetSimilarity() > similarities[nearest].GetSimilarity() {
+			nearest = i
+		}
 	}
 	return []*gatewayv1.ResultFace{{
-		Box:        face.GetFace().GetBox(),
-		Subject:    who.name,
-		Similarity: float32(tensor.Cosine(embedding.Data, who.embedding)),
+		Box:          face.GetFace().GetBox(),
+		Subject:      who[nearest].name,
+		SubjectIndex: new(int32(nearest)),
+		Similarity:   similarities[nearest].GetSimilarity(),
+		Similarities: similarities,
 	}}, nil
 }

@@ -3,24 +3,31 @@ package flow
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
 	encoderv1 "github.com/facestudio/facestudio/proto/gen/facestudio/encoder/v1"
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
+	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
 	segmenterv1 "github.com/facestudio/facestudio/proto/gen/facestudio/segmenter/v1"
 	"github.com/facestudio/facestudio/services/blob"
 	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/imaging"
+	"github.com/facestudio/facestudio/services/mask"
 	"github.com/facestudio/facestudio/services/tensor"
 )
 
 const pngType = "image/png"
 
-// readStyle puts the style picture on the canvas, by its largest face where it
-// has one, and asks for what the generation needs of it: e_h with every face
-// masked, and for KEEP the mask of its person.
+// minFace is the smallest face, on the canvas, that a subject can be given,
+// pixels: about a cell of the latents.
+const minFace = 8
+
+// readStyle puts the style picture on the canvas, by the people in it, and asks
+// for what the generation needs of it: e_h with every face masked, who the
+// subjects become, and where each person is when that matters.
 func (r *run) readStyle(ctx context.Context, what *guide) error {
 	found, err := r.stages.Encoder.DetectFaces(r.call(ctx, stageEncode, 1), &encoderv1.DetectFacesRequest{
 		Bundle:  r.want.GetBundle(),
@@ -29,68 +36,127 @@ func (r *run) readStyle(ctx context.Context, what *guide) error {
 	if err != nil {
 		return blame(err, styleField)
 	}
-	if r.keeps() && len(found.GetFaces()) == 0 {
-		return fault.New(fault.Invalid, faultv1.Reason_REASON_NO_FACE_FOUND, styleField,
-			"no face was found in the style picture, so it is not known which person stands before the background to keep; send one with the whole face in view, or another background")
-	}
-	framed, boxes, err := r.frameStyle(ctx, found.GetFaces())
+	people := peopleOf(found.GetFaces())
+	own, err := r.readMasks(ctx, int(found.GetWidth()), int(found.GetHeight()), "the style picture")
 	if err != nil {
 		return err
 	}
+	if what.cast, err = r.castStyle(own, people); err != nil {
+		return err
+	}
+	style, err := r.frameStyle(ctx, people, what.cast)
+	if err != nil {
+		return err
+	}
+	if r.keeps() || r.want.Strength != nil {
+		what.style = style.picture
+	}
 	together, ctx := errgroup.WithContext(ctx)
 	if r.guidesByStyle() {
+		boxes := slices.DeleteFunc(boxesOn(style.move, found.GetFaces()[:min(len(found.GetFaces()), maxBoxes)], r.width(), r.height()),
+			func(b *mediav1.Box) bool { return b == nil })
 		together.Go(func() (err error) {
-			what.image, err = r.embedStyle(ctx, framed, boxes)
+			what.image, err = r.embedStyle(ctx, style.picture, boxes)
 			return err
 		})
 	}
-	if r.keeps() {
-		what.style = framed
-		together.Go(func() (err error) {
-			what.mask, err = r.segmentStyle(ctx, framed, boxes)
-			return err
-		})
+	together.Go(func() error { return r.segmentCast(ctx, what.cast, people, style) })
+	if err := together.Wait(); err != nil {
+		return err
 	}
-	return together.Wait()
+	what.cast = r.withoutBystanders(what.cast)
+	return nil
 }
 
-// frameStyle returns the style picture on the canvas and its faces there, the
-// largest of the picture first.
-func (r *run) frameStyle(ctx context.Context, faces []*mediav1.Face) (*mediav1.Picture, []*mediav1.Box, error) {
+// castStyle gives the style picture's people to the subjects. One subject and
+// at most one person need no masks, but to keep the background or because the
+// caller gave one.
+func (r *run) castStyle(own []*ownMask, people []*mediav1.Face) (cast, error) {
+	subjects := r.want.GetSubjects()
+	masked := slices.ContainsFunc(own, func(m *ownMask) bool { return m != nil })
+	if len(people) == 0 && !masked {
+		switch at := subjects[0].GetAt(); {
+		case r.keeps():
+			return nil, fault.New(fault.Invalid, faultv1.Reason_REASON_NO_FACE_FOUND, styleField,
+				"no face was found in the style picture, so it is not known which person stands before the background to keep; send one with the whole face in view, a mask of the person, or another background")
+		case len(subjects) > 1 || at != nil:
+			return nil, fault.New(fault.Invalid, faultv1.Reason_REASON_NO_FACE_FOUND, styleField,
+				"no face was found in the style picture, so it is not known who the subjects become; send one with the whole faces in view, or a mask for each subject")
+		}
+		return cast{{person: mask.Nobody, source: gatewayv1.MaskSource_MASK_SOURCE_EVERYWHERE}}, nil
+	}
+	all, err := castOf(subjects, own, people)
+	if err != nil {
+		return nil, err
+	}
+	if len(all) > maxPeople {
+		return nil, fault.New(fault.Invalid, faultv1.Reason_REASON_SUBJECTS_EXCEED_PEOPLE, subjectsField,
+			"the style picture's people and those that masks add are %d, at most %d are served: give fewer masks, or a style picture with fewer people", len(all), maxPeople)
+	}
+	if len(all) == 1 && !masked && !r.keeps() {
+		all[0].source = gatewayv1.MaskSource_MASK_SOURCE_EVERYWHERE
+	}
+	return all, nil
+}
+
+// withoutBystanders leaves those to the background who are nobody's, when it is
+// kept: they stay as they are.
+func (r *run) withoutBystanders(c cast) cast {
+	if !r.keeps() {
+		return c
+	}
+	return slices.DeleteFunc(c, func(one role) bool { return one.subject == mask.Nobody })
+}
+
+// onCanvas is a style picture on the canvas.
+type onCanvas struct {
+	picture *mediav1.Picture
+	// move takes the picture as it was sent to the canvas.
+	move imaging.Affine
+}
+
+// frameStyle puts the style picture on the canvas, so that all of the cast are
+// in view.
+func (r *run) frameStyle(ctx context.Context, people []*mediav1.Face, c cast) (onCanvas, error) {
 	data, err := r.blobs.Picture(ctx, r.job.Key.Tenant, r.want.GetStyle())
 	if err != nil {
-		return nil, nil, blame(err, styleField)
+		return onCanvas{}, blame(err, styleField)
 	}
-	canvas, boxes, err := r.decodeStyle(ctx, data, faces)
+	var regions []imaging.Box
+	for _, one := range c {
+		if one.person == mask.Nobody && one.own != nil {
+			regions = append(regions, one.box)
+		}
+	}
+	canvas, move, err := r.decodeStyle(ctx, data, func(w, h int) imaging.Affine {
+		return frame(w, h, people, regions, r.set.Framing, r.width(), r.height())
+	})
 	if err != nil {
-		return nil, nil, err
-	}
-	if r.keeps() && len(boxes) == 0 {
-		return nil, nil, fault.New(fault.Invalid, faultv1.Reason_REASON_FACE_TOO_SMALL, styleField,
-			"the face in the style picture is too small to tell the person from the background; send a closer picture, or another background")
+		return onCanvas{}, err
 	}
 	encoded, err := imaging.EncodePNG(canvas, nil)
 	if err != nil {
-		return nil, nil, fmt.Errorf("encode framed style picture: %w", err)
+		return onCanvas{}, fmt.Errorf("encode framed style picture: %w", err)
 	}
 	framed, err := r.blobs.PutPicture(ctx, r.job.Key.Tenant, blob.Day, encoded, pngType)
 	if err != nil {
-		return nil, nil, fmt.Errorf("store framed style picture: %w", err)
+		return onCanvas{}, fmt.Errorf("store framed style picture: %w", err)
 	}
-	return framed, boxes, nil
+	return onCanvas{framed, move}, nil
 }
 
-func (r *run) decodeStyle(ctx context.Context, data []byte, faces []*mediav1.Face) (*imaging.RGB, []*mediav1.Box, error) {
+// decodeStyle returns the style picture moved to the canvas.
+func (r *run) decodeStyle(ctx context.Context, data []byte, to func(w, h int) imaging.Affine) (*imaging.RGB, imaging.Affine, error) {
 	if err := r.decoders.Acquire(ctx, 1); err != nil {
-		return nil, nil, fmt.Errorf("wait to decode the style picture: %w", err)
+		return nil, imaging.Affine{}, fmt.Errorf("wait to decode the style picture: %w", err)
 	}
 	defer r.decoders.Release(1)
 	src, err := imaging.Decode(data, r.set.Limits)
 	if err != nil {
-		return nil, nil, blame(err, styleField)
+		return nil, imaging.Affine{}, blame(err, styleField)
 	}
-	canvas, boxes := frame(src, faces, r.set.Framing, int(r.want.GetWidth()), int(r.want.GetHeight()))
-	return canvas, boxes, nil
+	move := to(src.W, src.H)
+	return imaging.Warp(src, move, r.width(), r.height(), edgeOf(r.set.Framing)), move, nil
 }
 
 func (r *run) embedStyle(ctx context.Context, framed *mediav1.Picture, boxes []*mediav1.Box) (*mediav1.Tensor, error) {
@@ -104,23 +170,114 @@ func (r *run) embedStyle(ctx context.Context, framed *mediav1.Picture, boxes []*
 	return onlyRow(response.GetEmbeddings())
 }
 
-func (r *run) segmentStyle(ctx context.Context, framed *mediav1.Picture, boxes []*mediav1.Box) (*mediav1.Picture, error) {
+// segmentCast sets the mask of everybody whose place matters: the caller's own,
+// and the segmenter's less what the callers' own cover.
+func (r *run) segmentCast(ctx context.Context, c cast, people []*mediav1.Face, style onCanvas) error {
+	taken, err := r.ownMasks(ctx, c, style.move)
+	if err != nil {
+		return err
+	}
+	boxes := boxesOn(style.move, people, r.width(), r.height())
+	var faces []*mediav1.Box
+	var of []*role
+	for i := range c {
+		one := &c[i]
+		if one.source != gatewayv1.MaskSource_MASK_SOURCE_SEGMENTER {
+			continue
+		}
+		switch box := boxes[one.person]; {
+		case box != nil && box.GetWidth() >= minFace:
+			faces, of = append(faces, box), append(of, one)
+		case one.subject != mask.Nobody:
+			return fault.New(fault.Invalid, faultv1.Reason_REASON_FACE_TOO_SMALL, styleField,
+				"the face of person %d in the style picture comes out too small to tell the person from the rest; send a closer picture, or ask for a larger one", one.person)
+		default:
+			if one.mask, err = r.putMask(ctx, make([]float32, r.width()*r.height())); err != nil {
+				return err
+			}
+		}
+	}
+	if len(faces) == 0 {
+		return nil
+	}
 	r.progress(stageSegment, 0, 0)
+	masks, err := r.segment(ctx, style.picture, faces)
+	if err != nil {
+		return err
+	}
+	for k, one := range of {
+		one.mask = masks[k]
+		if taken == nil {
+			continue
+		}
+		values, err := r.segmented(ctx, masks[k])
+		if err != nil {
+			return err
+		}
+		mask.Without(values, taken)
+		if one.mask, err = r.putMask(ctx, values); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ownMasks puts the masks that callers gave on the canvas and returns what they
+// cover of it in all; nil when there are none.
+func (r *run) ownMasks(ctx context.Context, c cast, move imaging.Affine) ([]float32, error) {
+	var all [][]float32
+	for i := range c {
+		if c[i].source != gatewayv1.MaskSource_MASK_SOURCE_CALLER {
+			continue
+		}
+		values := c[i].own.on(move, r.width(), r.height())
+		all = append(all, values)
+		var err error
+		if c[i].mask, err = r.putMask(ctx, values); err != nil {
+			return nil, err
+		}
+	}
+	if all == nil {
+		return nil, nil
+	}
+	return mask.Sum(all), nil
+}
+
+func (r *run) segment(ctx context.Context, framed *mediav1.Picture, faces []*mediav1.Box) ([]*mediav1.Picture, error) {
 	response, err := r.stages.Segmenter.SegmentPeople(r.call(ctx, stageSegment, 0), &segmenterv1.SegmentPeopleRequest{
 		Bundle:  r.want.GetBundle(),
 		Picture: framed,
-		Faces:   boxes[:1],
+		Faces:   faces,
 		Width:   r.want.GetWidth(),
 		Height:  r.want.GetHeight(),
 	})
 	if err != nil {
 		return nil, blame(err, styleField)
 	}
-	if len(response.GetMasks()) != 1 {
-		return nil, fmt.Errorf("segmenter answered %d masks for one face", len(response.GetMasks()))
+	if len(response.GetMasks()) != len(faces) {
+		return nil, fmt.Errorf("segmenter answered %d masks for %d faces", len(response.GetMasks()), len(faces))
 	}
-	return response.GetMasks()[0], nil
+	return response.GetMasks(), nil
 }
+
+// segmented reads a mask that the segmenter made.
+func (r *run) segmented(ctx context.Context, picture *mediav1.Picture) ([]float32, error) {
+	data, err := r.blobs.Picture(ctx, r.job.Key.Tenant, picture)
+	if err != nil {
+		return nil, fmt.Errorf("read a person's mask: %w", err)
+	}
+	gray, err := imaging.DecodeGray(data, imaging.Limits{MinSide: 1})
+	if err != nil {
+		return nil, fmt.Errorf("read a person's mask: %w", err)
+	}
+	if gray.W != r.width() || gray.H != r.height() {
+		return nil, fmt.Errorf("the segmenter's mask has %d x %d pixels, want %d x %d", gray.W, gray.H, r.width(), r.height())
+	}
+	return gray.Floats(), nil
+}
+
+func (r *run) width() int  { return int(r.want.GetWidth()) }
+func (r *run) height() int { return int(r.want.GetHeight()) }
 
 // onlyRow takes the one row of embeddings [1,D] as [D].
 func onlyRow(m *mediav1.Tensor) (*mediav1.Tensor, error) {
