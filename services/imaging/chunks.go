@@ -6,7 +6,11 @@ import (
 	"iter"
 )
 
-const pngMagic = "\x89PNG\r\n\x1a\n"
+const (
+	pngMagic = "\x89PNG\r\n\x1a\n"
+	// pngHeader is how the chunk that must be the first begins.
+	pngHeader = pngMagic + "\x00\x00\x00\x0dIHDR"
+)
 
 // headerEnd is where the first chunk after IHDR starts: the magic, then IHDR's
 // length, name, 13 bytes and checksum.

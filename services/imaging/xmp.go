@@ -52,7 +52,7 @@ func WithXMP(data, packet []byte) ([]byte, error) {
 		return nil, fmt.Errorf("add XMP: there is a packet already")
 	}
 	switch {
-	case bytes.HasPrefix(data, []byte(pngMagic)) && len(data) > headerEnd:
+	case bytes.HasPrefix(data, []byte(pngHeader)) && len(data) >= headerEnd:
 		return append(appendText(slices.Clone(data[:headerEnd]), xmpKeyword, string(packet)), data[headerEnd:]...), nil
 	case isWebP(data):
 		return webpWithXMP(data, packet)
