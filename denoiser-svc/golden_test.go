@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 
 	denoiserv1 "github.com/facestudio/facestudio/proto/gen/facestudio/denoiser/v1"
@@ -20,6 +21,9 @@ type goldenFile struct {
 		Picture       uint32
 		Steps         int32
 		GuidanceScale float32 `json:"guidance_scale"`
+		Sampler       string
+		Karras        bool
+		Strength      float32
 		MasksShape    []int   `json:"masks_shape"`
 		Masks         []float32
 		FaceEmbeds    [][]float32 `json:"face_embeds"`
@@ -42,6 +46,7 @@ func golden(t *testing.T) goldenFile {
 
 func TestGolden(t *testing.T) {
 	client, file := dial(t), golden(t)
+	_, style := stylePicture(t)
 	for _, c := range file.Cases {
 		t.Run(c.Name, func(t *testing.T) {
 			seed, err := strconv.ParseUint(c.Seed, 10, 64)
@@ -50,7 +55,11 @@ func TestGolden(t *testing.T) {
 			}
 			req := &denoiserv1.DenoiseRequest{
 				Seed: seed, Index: c.Picture, Steps: c.Steps, GuidanceScale: c.GuidanceScale, Alpha: 1,
-				ImageEmbedding: vector(t, file.ImageEmbed),
+				ImageEmbedding: vector(t, file.ImageEmbed), KarrasSigmas: c.Karras,
+				Sampler: denoiserv1.Sampler(denoiserv1.Sampler_value["SAMPLER_"+strings.ToUpper(c.Sampler)]),
+			}
+			if c.Strength > 0 {
+				req.Strength, req.Style = &c.Strength, inline(style)
 			}
 			area := c.MasksShape[1] * c.MasksShape[2]
 			for n, face := range c.FaceEmbeds {
