@@ -17,7 +17,11 @@ SHIFT = 1  # cells that a latent is moved by at most
 
 
 def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
-    """Writes <state>/identity/identity.safetensors and identity.json (its figures)."""
+    """Writes <state>/identity/identity.safetensors and identity.json (its figures); nothing unless
+    the U-Net's identity loss has a weight."""
+    if not cfg.unet.identity:
+        print("identity: not asked for: [unet] identity is 0", flush=True)
+        return
     train = cfg.identity_train
     setup(threads, train.seed)
     data = pictures.load(cfg)
