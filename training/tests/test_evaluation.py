@@ -2,12 +2,19 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 
 from facestudio_training.config import ROOT
-from facestudio_training.evaluation import noise
+from facestudio_training.data import align, pictures
+from facestudio_training.data.detector import Face
+from facestudio_training.evaluation import measures, noise
+from facestudio_training.evaluation.bench import NAMES, Bench
+from facestudio_training.evaluation.gallery import Gallery
 from facestudio_training.evaluation.mesh import Mesh, Order
+from facestudio_training.evaluation.tables import TABLES
+from facestudio_training.evaluation.two import assigned
 from facestudio_training.golden import philox
 
 REPOSITORY = ROOT.parent
@@ -55,3 +62,87 @@ def test_a_batch_gives_the_same_pictures_as_each_alone(mesh):
     together = mesh.paint(orders)
     for order, picture in zip(orders, together, strict=True):
         assert np.abs(mesh.paint([order])[0].astype(int) - picture).max() <= 1
+
+
+def test_intervals_resample_people_not_results():
+    values, people = np.array([0.0] * 50 + [1.0] * 50), np.repeat([0, 1], 50)
+    mean, low, high = measures.interval(values, people)
+    assert (mean, low, high) == (0.5, 0.0, 1.0)
+    alone = measures.interval(values, np.arange(100))
+    assert 0.38 < alone[1] < 0.45 and 0.55 < alone[2] < 0.62
+    assert measures.interval(np.array([np.nan, 2.0]), np.array([0, 1]))[0] == 2.0
+    assert np.isnan(measures.interval(np.array([np.nan]), np.array([0]))).all()
+
+
+def test_rates_near_one_keep_an_interval():
+    p, low, high = measures.rate(np.ones(400, bool))
+    assert p == 1 and 0.99 < low < 1 and high == 1
+
+
+def test_the_kernel_distance_sees_a_shift():
+    rng = np.random.default_rng(0)
+    a, b = (rng.normal(size=(300, 16)).astype(np.float32) for _ in range(2))
+    assert abs(measures.kernel_distance(a, b)[0]) < 10 < 50 < measures.kernel_distance(a, b + 1)[0]
+
+
+def test_only_what_lies_outside_the_faces_counts():
+    rng = np.random.default_rng(0)
+    style = rng.integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    made = style.copy()
+    made[20:40, 20:40] = 0
+    box = np.array([16.0, 16, 28, 28])
+    assert measures.outside_similarity(style, made, [box]) > 0.97 > measures.outside_similarity(style, made, []) + 0.05
+
+
+def test_landmarks_apart_from_place_and_size():
+    points = np.array([[40.0, 50], [80, 50], [60, 70], [60, 90]])
+    assert measures.landmark_distance(points, 0.5 * points + 9) < 1e-6
+    assert measures.landmark_distance(points, points + [[0, 0], [0, 0], [12, 0], [0, 0]]) > 0.05
+
+
+def test_faces_are_given_to_the_people_they_lie_on():
+    face = lambda x: Face(0.9, np.array([x, 20.0, 30, 40]), np.zeros((4, 2)))  # noqa: E731
+    boxes = [np.array([20.0, 20, 30, 40]), np.array([150.0, 20, 30, 40])]
+    assert assigned([face(152), face(22)], boxes)[0].box[0] == 22
+    assert assigned([face(152)], boxes)[0] is None
+    assert assigned([], boxes) == [None, None]
+
+
+@pytest.fixture(scope="module")
+def bench(mesh) -> Bench:
+    """Synthetic people as four persons, seen by the tiny bundle's own encoder."""
+    files = sorted((REPOSITORY / "examples" / "faces").glob("*.jpg"))[:16]
+    pixels = np.stack([cv2.resize(cv2.cvtColor(cv2.imread(str(f)), cv2.COLOR_BGR2RGB), (128, 128), interpolation=cv2.INTER_AREA)
+                       for f in files])
+    found = [mesh.detect(p)[0] for p in pixels]
+    n = len(files)
+    texts = np.array([""] * n)
+    data = pictures.Pictures(
+        pixels, np.stack([align.face(p, f.points) for p, f in zip(pixels, found)]), np.zeros((n, 64, 64, 3), np.uint8),
+        np.ones(n, bool), np.ones(n, np.float32), np.stack([f.box for f in found]), np.stack([f.points for f in found]),
+        np.array([f.name for f in files]), np.array(["dev"] * n), np.arange(n) % 4, texts, np.ones(n, bool),
+        np.full(n, -1), texts, texts)
+    recognisers = dict.fromkeys(NAMES, mesh.face_embed)
+    return Bench(mesh, Gallery(data, recognisers), recognisers)
+
+
+@pytest.mark.parametrize("name", [n for n in TABLES if n not in ("looks", "text")])
+def test_every_table_is_made_even_of_noise(bench, name):
+    for table in TABLES[name](bench, 4):
+        assert table.rows or table.title.startswith("By sex")
+        assert all(len(row) == len(table.columns) for row in table.rows), table.title
+        assert table.markdown().count("\n|") == len(table.rows) + 2
+
+
+def test_a_result_that_is_the_photo_itself_comes_first(bench):
+    g = bench.gallery
+    for person in range(g.people):
+        given, other = g.photos(person)[:2]
+        e = g.spaces[NAMES[0]].embeds[other]
+        assert g.to(NAMES[0], e, [other]) == pytest.approx(g.spaces[NAMES[0]].normalised(1.0), rel=1e-3)
+        assert g.rank(NAMES[0], e, person, [given]) <= g.people - 1
+
+
+def test_longer_runs_contain_shorter_ones(bench):
+    assert bench.pairs(4) == bench.pairs(9)[:4]
+    assert all(t.person != bench.gallery.person[t.style] for t in bench.pairs(30))
