@@ -29,10 +29,12 @@ const (
 	Week = "7d"
 	// Month is for what an owner keeps.
 	Month = "30d"
+	// Kept is for what is removed with its owner; no sweep takes it.
+	Kept = "kept"
 )
 
 // retentions is where Get looks, in this order.
-var retentions = []string{Day, Week, Month}
+var retentions = []string{Day, Week, Month, Kept}
 
 // MaxSize bounds a blob: 64 MiB.
 const MaxSize = 64 << 20

@@ -13,7 +13,8 @@ import (
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
 )
 
-// ages is how long a blob of each retention is kept after it was last stored.
+// ages is how long a blob of each retention is kept after it was last stored;
+// of those without, forever.
 var ages = map[string]time.Duration{
 	Day:   24 * time.Hour,
 	Week:  7 * 24 * time.Hour,

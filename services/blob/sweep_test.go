@@ -51,6 +51,7 @@ func TestSweepRemovesWhatHasExpired(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, "file://"+dir)
 	day, week := put(t, s, blob.Day, "for a day"), put(t, s, blob.Week, "for a week")
+	kept := put(t, s, blob.Kept, "for as long as its owner")
 	stranger := filepath.Join(dir, "README")
 	if err := os.WriteFile(stranger, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -58,7 +59,7 @@ func TestSweepRemovesWhatHasExpired(t *testing.T) {
 	steps := []struct {
 		after   time.Duration
 		removed int
-	}{{23 * time.Hour, 0}, {25 * time.Hour, 1}, {6 * 24 * time.Hour, 0}, {8 * 24 * time.Hour, 1}}
+	}{{23 * time.Hour, 0}, {25 * time.Hour, 1}, {6 * 24 * time.Hour, 0}, {8 * 24 * time.Hour, 1}, {1e4 * time.Hour, 0}}
 	for _, step := range steps {
 		removed, err := s.Sweep(t.Context(), time.Now().Add(step.after))
 		if err != nil || removed != step.removed {
@@ -69,6 +70,9 @@ func TestSweepRemovesWhatHasExpired(t *testing.T) {
 		if _, err := s.Get(t.Context(), "ada", b); !fault.Is(err, faultv1.Reason_REASON_BLOB_MISSING) {
 			t.Errorf("got %v", err)
 		}
+	}
+	if _, err := s.Get(t.Context(), "ada", kept); err != nil {
+		t.Errorf("what its owner keeps is gone: %v", err)
 	}
 	if _, err := os.Stat(stranger); err != nil {
 		t.Errorf("what is no blob was removed: %v", err)

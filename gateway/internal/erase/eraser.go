@@ -68,6 +68,16 @@ func (e *Eraser) Ended(tenant string, g *gatewayv1.Generation) {
 	e.add(tenant, facesOf(g))
 }
 
+// Drop says that photos were looked at and may go, unless a generation under
+// way uses them.
+func (e *Eraser) Drop(tenant string, blobs []*mediav1.Blob) {
+	all := make(photos)
+	for _, b := range blobs {
+		all[b.GetSha256()] = b
+	}
+	e.add(tenant, all)
+}
+
 func (e *Eraser) add(tenant string, more photos) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

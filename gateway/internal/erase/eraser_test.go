@@ -140,3 +140,28 @@ func TestStopErasesOnceMore(t *testing.T) {
 		t.Errorf("a result that served as photo is gone: %v", err)
 	}
 }
+
+func TestDroppedPhotosGoUnlessAGenerationNeedsThem(t *testing.T) {
+	store, err := blob.Open(t.Context(), "mem://")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	h := &house{Store: store}
+	enrolled, used := h.photo(t, blob.Day, "photo"), h.photo(t, blob.Day, "another")
+	h.photo(t, blob.Kept, "photo")
+	h.list = []*gatewayv1.Generation{generation(gatewayv1.State_STATE_RUNNING, nil, used)}
+	e := erase.New(h, h, slog.New(slog.DiscardHandler))
+	e.Drop(tenant, []*mediav1.Blob{enrolled.GetBlob(), used.GetBlob()})
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	e.Run(ctx)
+	for retention, want := range map[string]bool{blob.Day: false, blob.Kept: true} {
+		if _, there, err := h.Stored(t.Context(), tenant, retention, enrolled.GetBlob()); there != want || err != nil {
+			t.Errorf("with %s the photo is there: %v, %v", retention, there, err)
+		}
+	}
+	if _, there, _ := h.Stored(t.Context(), tenant, blob.Day, used.GetBlob()); !there {
+		t.Error("a photo that a generation uses is gone")
+	}
+}
