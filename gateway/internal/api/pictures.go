@@ -43,13 +43,10 @@ func (s *Service) takePictures(ctx context.Context, tenant string, g *gatewayv1.
 	return uploads, nil
 }
 
-// picturesOf are the pictures that a generation brings, by their fields: the
-// style picture, and each subject's photos, its mix's, and its mask.
+// picturesOf are the pictures that a generation brings, by their fields: each
+// subject's photos, its mix's, and its mask, then the style picture.
 func picturesOf(g *gatewayv1.Generation) iter.Seq2[string, *mediav1.Picture] {
 	return func(yield func(string, *mediav1.Picture) bool) {
-		if g.GetStyle() != nil && !yield("style", g.GetStyle()) {
-			return
-		}
 		for i, subject := range g.GetSubjects() {
 			at := fmt.Sprintf("subjects[%d]", i)
 			if !photosOf(at, subject.GetPhotos(), yield) {
@@ -63,6 +60,9 @@ func picturesOf(g *gatewayv1.Generation) iter.Seq2[string, *mediav1.Picture] {
 			if m := subject.GetAt().GetMask(); m != nil && !yield(at+".at.mask", m) {
 				return
 			}
+		}
+		if g.GetStyle() != nil {
+			yield("style", g.GetStyle())
 		}
 	}
 }

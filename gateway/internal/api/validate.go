@@ -15,6 +15,7 @@ import (
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	"github.com/facestudio/facestudio/services/bundle"
+	"github.com/facestudio/facestudio/services/diffusion"
 	"github.com/facestudio/facestudio/services/fault"
 )
 
@@ -25,6 +26,8 @@ const (
 	maxPrompt      = 2000
 	maxName        = 63
 	maxLabels      = 16
+	maxSubjects    = 8
+	minMix         = 2
 	minTimeout     = time.Second
 	maxTimeout     = 24 * time.Hour
 	defaultTimeout = 10 * time.Minute
@@ -41,32 +44,11 @@ var (
 func validate(g *gatewayv1.Generation, m *bundle.Manifest) error {
 	g.Prompt = strings.TrimSpace(g.GetPrompt())
 	for _, check := range []func(*gatewayv1.Generation, *bundle.Manifest) error{
-		checkSubjects, checkGuidance, checkBackground, checkSampling, checkCanvas, checkRest,
+		checkSubjects, checkGuidance, checkBackground, checkSampling, checkCanvas, checkRoom, checkRest,
 	} {
 		if err := check(g, m); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-func checkSubjects(g *gatewayv1.Generation, _ *bundle.Manifest) error {
-	switch n := len(g.GetSubjects()); {
-	case n == 0:
-		return fault.InvalidField("subjects", "nobody is to be shown: give one subject with at least one photo")
-	case n > 1:
-		return fault.New(fault.Invalid, faultv1.Reason_REASON_SUBJECTS_EXCEED_PEOPLE, "subjects",
-			"there are %d subjects, but a picture shows one person for now: give one subject; several photos of one person are several photos of one subject", n)
-	}
-	subject := g.GetSubjects()[0]
-	switch n := len(subject.GetPhotos()); {
-	case n == 0:
-		return fault.InvalidField("subjects[0].photos", "the subject has no photo: give at least one with the whole face in view")
-	case n > maxPhotos:
-		return fault.InvalidField("subjects[0].photos", "there are %d photos, at most %d are used: leave some out", n, maxPhotos)
-	}
-	if utf8.RuneCountInString(subject.GetName()) > maxName {
-		return fault.InvalidField("subjects[0].name", "the name is longer than %d characters: shorten it", maxName)
 	}
 	return nil
 }
@@ -85,17 +67,30 @@ func checkGuidance(g *gatewayv1.Generation, m *bundle.Manifest) error {
 		return fault.New(fault.Precondition, faultv1.Reason_REASON_ROLE_MISSING, "prompt",
 			"bundle %s has no prior, so prompts cannot guide: give a style picture alone, or serve another bundle", m.Name)
 	}
-	if g.Alpha == nil {
-		return nil
+	if g.Alpha != nil {
+		if err := checkAlpha("alpha", g.GetAlpha(), style, text); err != nil {
+			return err
+		}
 	}
-	alpha := g.GetAlpha()
+	for i, subject := range g.GetSubjects() {
+		if subject.Alpha == nil {
+			continue
+		}
+		if err := checkAlpha(fmt.Sprintf("subjects[%d].alpha", i), subject.GetAlpha(), style, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkAlpha(field string, alpha float32, style, text bool) error {
 	switch {
 	case !(alpha >= 0 && alpha <= 1):
-		return fault.InvalidField("alpha", "%v is outside 0..1: 1 follows the style picture alone, 0 the prompt alone", alpha)
+		return fault.InvalidField(field, "%v is outside 0..1: 1 follows the style picture alone, 0 the prompt alone", alpha)
 	case alpha > 0 && !style:
-		return fault.InvalidField("alpha", "%v gives weight to a style picture, and there is none: give style, or leave alpha out", alpha)
+		return fault.InvalidField(field, "%v gives weight to a style picture, and there is none: give style, or leave alpha out", alpha)
 	case alpha < 1 && !text:
-		return fault.InvalidField("alpha", "%v gives weight to a prompt, and there is none: give prompt, or leave alpha out", alpha)
+		return fault.InvalidField(field, "%v gives weight to a prompt, and there is none: give prompt, or leave alpha out", alpha)
 	}
 	return nil
 }
@@ -118,11 +113,60 @@ func checkSampling(g *gatewayv1.Generation, m *bundle.Manifest) error {
 	if scale := g.GetGuidanceScale(); g.GuidanceScale != nil && !(scale >= 1 && scale <= limits.MaxGuidanceScale) {
 		return fault.InvalidField("guidance_scale", "%v is outside 1..%v: leave it out for %v", scale, limits.MaxGuidanceScale, limits.GuidanceScale)
 	}
+	if err := checkSampler(g, m); err != nil {
+		return err
+	}
+	if err := checkStrength(g, m); err != nil {
+		return err
+	}
 	if n := g.GetPictureCount(); g.PictureCount != nil && (n < 1 || n > maxPictures) {
 		return fault.InvalidField("picture_count", "%d is outside 1..%d: ask again for more", n, maxPictures)
 	}
 	if n := g.GetPreviewEvery(); n < 0 || int(n) > limits.MaxSteps {
 		return fault.InvalidField("preview_every", "%d is outside 0..%d: 0 sends no previews", n, limits.MaxSteps)
+	}
+	return nil
+}
+
+// methods are the samplers by their names in the API.
+var methods = map[denoiserv1.Sampler]diffusion.Method{
+	denoiserv1.Sampler_SAMPLER_EULER_ANCESTRAL: diffusion.EulerAncestral,
+	denoiserv1.Sampler_SAMPLER_EULER:           diffusion.Euler,
+	denoiserv1.Sampler_SAMPLER_DDIM:            diffusion.DDIM,
+	denoiserv1.Sampler_SAMPLER_DPMPP_2M:        diffusion.DPMPP2M,
+	denoiserv1.Sampler_SAMPLER_UNIPC:           diffusion.UniPC,
+}
+
+func checkSampler(g *gatewayv1.Generation, m *bundle.Manifest) error {
+	method, ok := methods[g.GetSampler()]
+	switch {
+	case g.GetSampler() == denoiserv1.Sampler_SAMPLER_UNSPECIFIED:
+		method = diffusion.Method(m.Sampling.Sampler)
+	case !ok:
+		return fault.InvalidField("sampler", "%d is no sampler: leave it out for the bundle's default", g.GetSampler())
+	}
+	if g.GetKarrasSigmas() && !method.HasKarras() {
+		return fault.InvalidField("karras_sigmas", "sampler %s does not have them: use SAMPLER_EULER, SAMPLER_DPMPP_2M or SAMPLER_UNIPC, or leave them out", method)
+	}
+	return nil
+}
+
+// checkStrength wants a style picture to start from and at least one step.
+func checkStrength(g *gatewayv1.Generation, m *bundle.Manifest) error {
+	if g.Strength == nil {
+		return nil
+	}
+	strength, steps := g.GetStrength(), int(g.GetSteps())
+	if g.Steps == nil {
+		steps = m.Sampling.Steps
+	}
+	switch {
+	case !(strength > 0 && strength <= 1):
+		return fault.InvalidField("strength", "%v is outside 0..1, 0 itself left out, which would be the style picture as it is: leave it out to start from noise alone", strength)
+	case g.GetStyle() == nil:
+		return fault.InvalidField("strength", "there is no style picture to start from: give style, or leave strength out")
+	case int(float64(strength)*float64(steps)) < 1:
+		return fault.InvalidField("strength", "%v of %d steps is not one step: raise strength or steps", strength, steps)
 	}
 	return nil
 }

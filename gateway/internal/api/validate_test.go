@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -39,7 +40,7 @@ func TestBadRequestsAreRefusedBeforeAnythingIsStored(t *testing.T) {
 		reason faultv1.Reason
 	}{
 		"nobody":              {func(g *gatewayv1.Generation) { g.Subjects = nil }, "subjects", invalid},
-		"two subjects":        {func(g *gatewayv1.Generation) { g.Subjects = append(g.Subjects, g.Subjects[0]) }, "subjects", faultv1.Reason_REASON_SUBJECTS_EXCEED_PEOPLE},
+		"9 subjects":          {func(g *gatewayv1.Generation) { g.Subjects = slices.Repeat(g.Subjects, 9) }, "subjects", faultv1.Reason_REASON_SUBJECTS_EXCEED_PEOPLE},
 		"no photo":            {func(g *gatewayv1.Generation) { g.Subjects[0].Photos = nil }, "subjects[0].photos", invalid},
 		"33 photos":           {func(g *gatewayv1.Generation) { g.Subjects[0].Photos = make([]*mediav1.Picture, 33) }, "subjects[0].photos", invalid},
 		"a photo left out":    {func(g *gatewayv1.Generation) { g.Subjects[0].Photos = append(g.Subjects[0].Photos, nil) }, "subjects[0].photos[1]", invalid},
@@ -52,6 +53,13 @@ func TestBadRequestsAreRefusedBeforeAnythingIsStored(t *testing.T) {
 		"alpha NaN":           {func(g *gatewayv1.Generation) { g.Alpha = new(float32(math.NaN())) }, "alpha", invalid},
 		"alpha, no style":     {func(g *gatewayv1.Generation) { g.Style, g.Alpha = nil, new(float32(0.5)) }, "alpha", invalid},
 		"alpha, no prompt":    {func(g *gatewayv1.Generation) { g.Prompt, g.Alpha = "", new(float32(0.5)) }, "alpha", invalid},
+		"strength 0":          {func(g *gatewayv1.Generation) { g.Strength = new(float32(0)) }, "strength", invalid},
+		"strength 1.1":        {func(g *gatewayv1.Generation) { g.Strength = new(float32(1.1)) }, "strength", invalid},
+		"strength NaN":        {func(g *gatewayv1.Generation) { g.Strength = new(float32(math.NaN())) }, "strength", invalid},
+		"strength, no style":  {func(g *gatewayv1.Generation) { g.Style, g.Strength = nil, new(float32(0.5)) }, "strength", invalid},
+		"strength, no step":   {func(g *gatewayv1.Generation) { g.Strength, g.Steps = new(float32(0.1)), new(int32(9)) }, "strength", invalid},
+		"sampler 99":          {func(g *gatewayv1.Generation) { g.Sampler = 99 }, "sampler", invalid},
+		"karras, ancestral":   {func(g *gatewayv1.Generation) { g.KarrasSigmas = true }, "karras_sigmas", invalid},
 		"0 steps":             {func(g *gatewayv1.Generation) { g.Steps = new(int32(0)) }, "steps", invalid},
 		"101 steps":           {func(g *gatewayv1.Generation) { g.Steps = new(int32(101)) }, "steps", invalid},
 		"guidance 0":          {func(g *gatewayv1.Generation) { g.GuidanceScale = new(float32(0)) }, "guidance_scale", invalid},
@@ -156,7 +164,8 @@ func manifest() *bundle.Manifest {
 	return &bundle.Manifest{
 		Name:     "test",
 		Canvas:   bundle.Canvas{Default: 128, Min: 64, Max: 256, MultipleOf: 16},
-		Sampling: bundle.Sampling{Steps: 25, GuidanceScale: 3, MaxSteps: 100, MaxGuidanceScale: 15},
+		Latent:   bundle.Latent{Factor: 8},
+		Sampling: bundle.Sampling{Sampler: "euler_ancestral", Steps: 25, GuidanceScale: 3, MaxSteps: 100, MaxGuidanceScale: 15},
 		Prior:    &bundle.Prior{},
 	}
 }
