@@ -29,6 +29,8 @@ type role struct {
 	// box is where the person is, in the style picture as it was sent or,
 	// without one, on the canvas.
 	box imaging.Box
+	// yaw is the turn of the person's head, degrees; nil when it is not known.
+	yaw *float32
 	// source is where mask is from.
 	source gatewayv1.MaskSource
 	// own is what the caller gave; nil when source is not the caller.
@@ -51,7 +53,7 @@ func (c cast) placements() []*gatewayv1.PlacedPerson {
 		return new(int32(i))
 	}
 	for _, r := range c {
-		placed := &gatewayv1.PlacedPerson{Subject: index(r.subject), Person: index(r.person), MaskSource: r.source}
+		placed := &gatewayv1.PlacedPerson{Subject: index(r.subject), Person: index(r.person), MaskSource: r.source, Yaw: r.yaw}
 		if r.box.W > 0 && r.box.H > 0 {
 			placed.Box = boxMessage(r.box)
 		}
@@ -100,13 +102,13 @@ func castOf(subjects []*gatewayv1.GenerationSubject, own []*ownMask, faces []*me
 			r.source, r.box = gatewayv1.MaskSource_MASK_SOURCE_CALLER, own[i].bounds()
 		}
 		if person != mask.Nobody {
-			taken[person], r.box = true, boxes[person]
+			taken[person], r.box, r.yaw = true, boxes[person], faces[person].Yaw
 		}
 		all = append(all, r)
 	}
 	for person, face := range boxes {
 		if !taken[person] && !covered(own, face) {
-			all = append(all, role{subject: mask.Nobody, person: person, box: face, source: gatewayv1.MaskSource_MASK_SOURCE_SEGMENTER})
+			all = append(all, role{subject: mask.Nobody, person: person, box: face, yaw: faces[person].Yaw, source: gatewayv1.MaskSource_MASK_SOURCE_SEGMENTER})
 		}
 	}
 	return all.fromTheLeft(), nil

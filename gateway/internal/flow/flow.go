@@ -148,6 +148,9 @@ type guide struct {
 	style *mediav1.Picture
 	// cast is who is in the picture.
 	cast cast
+	// heads are what is made anew in the style picture itself; empty but in
+	// place.
+	heads []*head
 }
 
 func (r *run) do(ctx context.Context) (Result, error) {
@@ -163,10 +166,14 @@ func (r *run) do(ctx context.Context) (Result, error) {
 		return err
 	})
 	together.Go(func() (err error) {
-		if r.usesStyle() {
-			return r.readStyle(stages, &what)
+		switch {
+		case r.want.GetInPlace():
+			what.heads, what.cast, err = r.readPhoto(stages)
+		case r.usesStyle():
+			err = r.readStyle(stages, &what)
+		default:
+			what.cast, err = r.placeOnCanvas(stages)
 		}
-		what.cast, err = r.placeOnCanvas(stages)
 		return err
 	})
 	if r.usesText() {

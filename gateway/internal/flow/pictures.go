@@ -37,7 +37,7 @@ func (r *run) makePictures(ctx context.Context, who []person, what guide) ([]*ga
 }
 
 func (r *run) makePicture(ctx context.Context, index int, who []person, what guide) (*gatewayv1.ResultPicture, error) {
-	made, err := r.denoise(ctx, index, who, what)
+	made, err := r.produce(ctx, index, who, what)
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +68,8 @@ func (r *run) makePicture(ctx context.Context, index int, who []person, what gui
 	return picture, nil
 }
 
-// denoise makes one picture and passes its progress on.
-func (r *run) denoise(ctx context.Context, index int, who []person, what guide) (*denoiserv1.DenoiseResult, error) {
+// denoise makes one picture of the noise of an index and tells its progress.
+func (r *run) denoise(ctx context.Context, index int, who []person, what guide, tell func(*denoiserv1.Progress)) (*denoiserv1.DenoiseResult, error) {
 	// A stream that is left early lives on until its context ends.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -105,7 +105,7 @@ func (r *run) denoise(ctx context.Context, index int, who []person, what guide) 
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil, fault.New(fault.Unavailable, faultv1.Reason_REASON_UNAVAILABLE, "",
-				"the denoiser ended picture %d without a result; retry", index)
+				"the denoiser ended without a result; retry")
 		case err != nil:
 			return nil, blameDenoise(err, what.cast)
 		}
@@ -113,10 +113,7 @@ func (r *run) denoise(ctx context.Context, index int, who []person, what guide) 
 			return result, nil
 		}
 		if p := event.GetProgress(); p != nil {
-			r.report(&gatewayv1.ProgressEvent{
-				Progress: &gatewayv1.Progress{Stage: stageDenoise, Picture: int32(index), Step: p.GetStep(), Steps: p.GetSteps()},
-				Preview:  p.GetPreview(),
-			})
+			tell(p)
 		}
 	}
 }

@@ -201,7 +201,7 @@ func (r *run) segmentCast(ctx context.Context, c cast, people []*mediav1.Face, s
 		return nil
 	}
 	r.progress(stageSegment, 0, 0)
-	masks, err := r.segment(ctx, style.picture, faces)
+	masks, err := r.segment(ctx, 0, style.picture, faces)
 	if err != nil {
 		return err
 	}
@@ -243,8 +243,8 @@ func (r *run) ownMasks(ctx context.Context, c cast, move imaging.Affine) ([]floa
 	return mask.Sum(all), nil
 }
 
-func (r *run) segment(ctx context.Context, framed *mediav1.Picture, faces []*mediav1.Box) ([]*mediav1.Picture, error) {
-	response, err := r.stages.Segmenter.SegmentPeople(r.call(ctx, stageSegment, 0), &segmenterv1.SegmentPeopleRequest{
+func (r *run) segment(ctx context.Context, index int, framed *mediav1.Picture, faces []*mediav1.Box) ([]*mediav1.Picture, error) {
+	response, err := r.stages.Segmenter.SegmentPeople(r.call(ctx, stageSegment, index), &segmenterv1.SegmentPeopleRequest{
 		Bundle:  r.want.GetBundle(),
 		Picture: framed,
 		Faces:   faces,

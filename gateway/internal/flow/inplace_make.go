@@ -1,0 +1,129 @@
+package flow
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	denoiserv1 "github.com/facestudio/facestudio/proto/gen/facestudio/denoiser/v1"
+	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
+	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
+	"github.com/facestudio/facestudio/services/blob"
+	"github.com/facestudio/facestudio/services/fault"
+	"github.com/facestudio/facestudio/services/imaging"
+	"github.com/facestudio/facestudio/services/provenance"
+)
+
+// laneBits is where a person's lane begins in the index of the noise: picture i
+// of person k is made from the noise of index k * 2^16 + i, so a head's noise
+// depends neither on how many pictures nor on which people are asked for.
+const laneBits = 16
+
+// produce makes picture index, by one call of the denoiser or, in place, by one for
+// each head.
+func (r *run) produce(ctx context.Context, index int, who []person, what guide) (*denoiserv1.DenoiseResult, error) {
+	if len(what.heads) == 0 {
+		return r.denoise(ctx, index, who, what, func(p *denoiserv1.Progress) { r.painting(index, p) })
+	}
+	return r.makeInPlace(ctx, index, who, what)
+}
+
+// painting reports a step of picture index.
+func (r *run) painting(index int, p *denoiserv1.Progress) {
+	r.report(&gatewayv1.ProgressEvent{
+		Progress: &gatewayv1.Progress{Stage: stageDenoise, Picture: int32(index), Step: p.GetStep(), Steps: p.GetSteps()},
+		Preview:  p.GetPreview(),
+	})
+}
+
+// makeInPlace makes every head of a picture, side by side, and puts them into
+// the photo.
+func (r *run) makeInPlace(ctx context.Context, index int, who []person, what guide) (*denoiserv1.DenoiseResult, error) {
+	made := make([]*denoiserv1.DenoiseResult, len(what.heads))
+	steps := &slowest{steps: make([]int32, len(what.heads))}
+	together, stages := errgroup.WithContext(ctx)
+	for i, h := range what.heads {
+		together.Go(func() (err error) {
+			own := guide{image: h.image, text: what.text, style: h.style, cast: cast{{subject: h.subject, person: h.person, mask: h.region}}}
+			made[i], err = r.denoise(stages, h.person<<laneBits|index, who, own, func(p *denoiserv1.Progress) {
+				r.painting(index, steps.tell(i, p))
+			})
+			return err
+		})
+	}
+	if err := together.Wait(); err != nil {
+		return nil, err
+	}
+	return r.pasteHeads(ctx, index, what.heads, made)
+}
+
+// slowest is the progress of several calls as that of the one that is behind;
+// the previews are those of the first.
+type slowest struct {
+	mu    sync.Mutex
+	steps []int32
+}
+
+func (s *slowest) tell(i int, p *denoiserv1.Progress) *denoiserv1.Progress {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.steps[i] = p.GetStep()
+	all := &denoiserv1.Progress{Step: p.GetStep(), Steps: p.GetSteps()}
+	for _, step := range s.steps {
+		all.Step = min(all.Step, step)
+	}
+	if i == 0 {
+		all.Preview = p.GetPreview()
+	}
+	return all
+}
+
+// pasteHeads puts made heads into the photo: every pixel outside their mattes
+// is the photo's own.
+func (r *run) pasteHeads(ctx context.Context, index int, heads []*head, made []*denoiserv1.DenoiseResult) (*denoiserv1.DenoiseResult, error) {
+	patches := make([]imaging.Patch, len(heads))
+	var record provenance.Record
+	for i, h := range heads {
+		data, err := r.blobs.Picture(ctx, r.job.Key.Tenant, made[i].GetPicture())
+		if err != nil {
+			return nil, fmt.Errorf("read head %d of picture %d: %w", i, index, err)
+		}
+		if record, err = provenance.Read(data); err != nil {
+			return nil, fmt.Errorf("head %d of picture %d: %w", i, index, err)
+		}
+		picture, err := imaging.Decode(data, r.set.Limits)
+		if err != nil {
+			return nil, fmt.Errorf("read head %d of picture %d: %w", i, index, err)
+		}
+		patches[i] = imaging.Patch{Made: picture, Crop: h.crop, Matte: h.matte, Move: h.move}
+	}
+	var encoded []byte
+	result := &denoiserv1.DenoiseResult{NoiseVersion: made[0].GetNoiseVersion()}
+	err := r.withPhoto(ctx, func(photo *imaging.RGB) error {
+		whole, err := imaging.Paste(photo, patches)
+		if err != nil {
+			return fmt.Errorf("picture %d: %w", index, err)
+		}
+		result.Width, result.Height = int32(whole.W), int32(whole.H)
+		encoded, err = imaging.EncodePNG(whole, nil)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	record.Index, record.Source = uint32(index), provenance.Composite
+	if encoded, err = provenance.Sign(encoded, record); err != nil {
+		return nil, fmt.Errorf("picture %d: %w", index, err)
+	}
+	if len(encoded) > blob.MaxSize {
+		return nil, fault.New(fault.Invalid, faultv1.Reason_REASON_IMAGE_TOO_LARGE, styleField,
+			"the photo with its new heads has %d bytes as PNG, at most %d are kept: scale the photo down", len(encoded), blob.MaxSize)
+	}
+	result.Picture, err = r.blobs.PutPicture(ctx, r.job.Key.Tenant, blob.Day, encoded, pngType)
+	if err != nil {
+		return nil, fmt.Errorf("store picture %d: %w", index, err)
+	}
+	return result, nil
+}
