@@ -53,23 +53,18 @@ func (q *Queue) Documents(ctx context.Context, kind string) (*Documents, error) 
 	return &Documents{q: q, stream: stream, kv: kv}, nil
 }
 
-// Create stores a document; it is durable when Create returns. It is removed
-// after life, which is rounded up to seconds; 0 keeps it until it is erased. It
-// fails with ErrExists.
-func (d *Documents) Create(ctx context.Context, key RecordKey, value []byte, life time.Duration) error {
+// Create stores a document, which is kept until it is erased; it is durable
+// when Create returns. It fails with ErrExists.
+func (d *Documents) Create(ctx context.Context, key RecordKey, value []byte) error {
 	if err := key.validate(); err != nil {
 		return err
 	}
 	if len(value) > MaxRecord {
 		return fault.InvalidField("", "the document has %d bytes and may have %d; keep large parts as blobs", len(value), MaxRecord)
 	}
-	var opts []jetstream.KVCreateOpt
-	if life > 0 {
-		opts = append(opts, jetstream.KeyTTL((life + time.Second - 1).Truncate(time.Second)))
-	}
 	ctx, release := bounded(ctx)
 	defer release()
-	_, err := d.kv.Create(ctx, key.stored(), value, opts...)
+	_, err := d.kv.Create(ctx, key.stored(), value)
 	if errors.Is(err, jetstream.ErrKeyExists) {
 		return fmt.Errorf("create document %s: %w", key.ID, ErrExists)
 	}
@@ -85,7 +80,7 @@ func (d *Documents) Get(ctx context.Context, key RecordKey) (*Document, error) {
 	ctx, release := bounded(ctx)
 	defer release()
 	msg, err := d.stream.GetLastMsgForSubject(ctx, d.subject(key))
-	if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && msg.Header.Get(operationHeader) != "" || err == nil && msg.Header.Get(jetstream.MarkerReasonHeader) != "" {
+	if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && msg.Header.Get(operationHeader) != "" {
 		return nil, fmt.Errorf("get document %s: %w", key.ID, ErrNotFound)
 	}
 	if err != nil {
@@ -104,9 +99,14 @@ func (d *Documents) List(ctx context.Context, tenant string) ([]*Document, error
 	if !validToken(tenant) {
 		return nil, fault.InvalidField("tenant", "a tenant is 1 to 63 letters, digits, _ or -")
 	}
-	ctx, release := bounded(ctx)
-	defer release()
-	watcher, err := d.kv.Watch(ctx, tenant+".*", jetstream.IgnoreDeletes())
+	return d.list(ctx, tenant+".*")
+}
+
+// All returns the documents of all tenants, in no order.
+func (d *Documents) All(ctx context.Context) ([]*Document, error) { return d.list(ctx, ">") }
+
+func (d *Documents) list(ctx context.Context, keys string) ([]*Document, error) {
+	watcher, err := d.kv.Watch(ctx, keys, jetstream.IgnoreDeletes())
 	if err != nil {
 		return nil, storeError(ctx, err)
 	}
@@ -161,8 +161,8 @@ func isAPI(err error, code jetstream.ErrorCode) bool {
 	return ok && api.ErrorCode == code
 }
 
-// Gone returns a channel that is closed once the document is removed or has
-// expired, also when it is not there to begin with, or when ctx has ended.
+// Gone returns a channel that is closed once the document is erased, also when
+// it is not there to begin with, or when ctx has ended.
 func (d *Documents) Gone(ctx context.Context, key RecordKey) (<-chan struct{}, error) {
 	if err := key.validate(); err != nil {
 		return nil, err

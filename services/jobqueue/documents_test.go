@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/facestudio/facestudio/services/jobqueue"
 	"github.com/facestudio/facestudio/services/jobqueue/embedded"
@@ -43,10 +42,10 @@ func documents(t *testing.T, dir string) *jobqueue.Documents {
 func TestDocumentsAreKeptForTheirTenant(t *testing.T) {
 	d := documents(t, t.TempDir())
 	ada := jobqueue.RecordKey{Tenant: "ada", ID: "1"}
-	if err := d.Create(t.Context(), ada, []byte("first"), 0); err != nil {
+	if err := d.Create(t.Context(), ada, []byte("first")); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Create(t.Context(), ada, []byte("second"), 0); !errors.Is(err, jobqueue.ErrExists) {
+	if err := d.Create(t.Context(), ada, []byte("second")); !errors.Is(err, jobqueue.ErrExists) {
 		t.Errorf("a second one got %v", err)
 	}
 	got, err := d.Get(t.Context(), ada)
@@ -61,15 +60,21 @@ func TestDocumentsAreKeptForTheirTenant(t *testing.T) {
 			t.Errorf("%s has %d, %v", tenant, len(list), err)
 		}
 	}
+	if err := d.Create(t.Context(), jobqueue.RecordKey{Tenant: "bob", ID: "1"}, []byte("third")); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := d.All(t.Context()); err != nil || len(all) != 2 {
+		t.Errorf("there are %d in all, %v", len(all), err)
+	}
 	for name, key := range map[string]jobqueue.RecordKey{"no tenant": {ID: "1"}, "a wild one": {Tenant: "*", ID: ">"}} {
-		if err := d.Create(t.Context(), key, nil, 0); err == nil {
+		if err := d.Create(t.Context(), key, nil); err == nil {
 			t.Errorf("%s is a key", name)
 		}
 	}
 	if _, err := d.List(t.Context(), ">"); err == nil {
 		t.Error("all tenants can be listed")
 	}
-	if err := d.Create(t.Context(), jobqueue.RecordKey{Tenant: "ada", ID: "2"}, make([]byte, jobqueue.MaxRecord+1), 0); err == nil {
+	if err := d.Create(t.Context(), jobqueue.RecordKey{Tenant: "ada", ID: "2"}, make([]byte, jobqueue.MaxRecord+1)); err == nil {
 		t.Error("there is no limit")
 	}
 }
@@ -98,7 +103,7 @@ func TestErasedDocumentsAreOverwritten(t *testing.T) {
 	d := documents(t, dir)
 	key, other := jobqueue.RecordKey{Tenant: "ada", ID: "1"}, jobqueue.RecordKey{Tenant: "ada", ID: "2"}
 	for _, k := range []jobqueue.RecordKey{key, other} {
-		if err := d.Create(t.Context(), k, []byte(secret+k.ID), 0); err != nil {
+		if err := d.Create(t.Context(), k, []byte(secret+k.ID)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -131,7 +136,7 @@ func TestErasedDocumentsAreOverwritten(t *testing.T) {
 	if err != nil || len(list) != 1 || string(list[0].Value) != secret+"2" {
 		t.Errorf("left are %v, %v", list, err)
 	}
-	if err := d.Create(t.Context(), key, []byte("again"), 0); err != nil {
+	if err := d.Create(t.Context(), key, []byte("again")); err != nil {
 		t.Errorf("create after erase: %v", err)
 	}
 	never, err := d.Gone(t.Context(), jobqueue.RecordKey{Tenant: "ada", ID: "3"})
@@ -139,20 +144,4 @@ func TestErasedDocumentsAreOverwritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-never
-}
-
-func TestDocumentsExpire(t *testing.T) {
-	d := documents(t, t.TempDir())
-	key := jobqueue.RecordKey{Tenant: "ada", ID: "1"}
-	if err := d.Create(t.Context(), key, []byte("for a while"), time.Millisecond); err != nil {
-		t.Fatal(err)
-	}
-	gone, err := d.Gone(t.Context(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	<-gone
-	if _, err := d.Get(t.Context(), key); !errors.Is(err, jobqueue.ErrNotFound) {
-		t.Errorf("got %v", err)
-	}
 }
