@@ -44,7 +44,7 @@ var (
 func validate(g *gatewayv1.Generation, m *bundle.Manifest) error {
 	g.Prompt = strings.TrimSpace(g.GetPrompt())
 	for _, check := range []func(*gatewayv1.Generation, *bundle.Manifest) error{
-		checkSubjects, checkGuidance, checkBackground, checkSampling, checkCanvas, checkRoom, checkRest,
+		checkSubjects, checkGuidance, checkInPlace, checkBackground, checkSampling, checkCanvas, checkRoom, checkRest,
 	} {
 		if err := check(g, m); err != nil {
 			return err
@@ -165,7 +165,7 @@ func checkStrength(g *gatewayv1.Generation, m *bundle.Manifest) error {
 		return fault.InvalidField("strength", "%v is outside 0..1, 0 itself left out, which would be the style picture as it is: leave it out to start from noise alone", strength)
 	case g.GetStyle() == nil:
 		return fault.InvalidField("strength", "there is no style picture to start from: give style, or leave strength out")
-	case int(float64(strength)*float64(steps)) < 1:
+	case diffusion.FirstStep(steps, strength) == steps:
 		return fault.InvalidField("strength", "%v of %d steps is not one step: raise strength or steps", strength, steps)
 	}
 	return nil
@@ -216,6 +216,9 @@ func fillDefaults(g *gatewayv1.Generation, m *bundle.Manifest) {
 	setDefault(&g.Height, int32(m.Canvas.Default))
 	if g.GetBackground() == denoiserv1.Background_BACKGROUND_UNSPECIFIED {
 		g.Background = denoiserv1.Background_BACKGROUND_RANDOM_IDENTITY
+		if g.GetInPlace() {
+			g.Background = denoiserv1.Background_BACKGROUND_KEEP
+		}
 	}
 	if g.GetTimeout() == nil {
 		g.Timeout = durationpb.New(defaultTimeout)
