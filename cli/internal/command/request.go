@@ -24,6 +24,7 @@ type wish struct {
 	guidance      float32
 	width, height int32
 	background    string
+	inPlace       bool
 	timeout       time.Duration
 	previewEvery  int32
 	labels        map[string]string
@@ -49,6 +50,7 @@ func (w *wish) register(cmd *cobra.Command) {
 	f.Int32Var(&w.width, "width", 0, "width, pixels (default: the bundle's)")
 	f.Int32Var(&w.height, "height", 0, "height, pixels (default: the bundle's)")
 	f.StringVar(&w.background, "background", "", "what guides the pixels that belong to nobody: random, mean or keep (keep leaves the style's)")
+	f.BoolVar(&w.inPlace, "in-place", false, "put the people into the style picture itself, a photo of any size: their heads are made anew, every other pixel stays")
 	f.DurationVar(&w.timeout, "timeout", 0, "how long it may take (default: 10m)")
 	f.StringToStringVar(&w.labels, "label", nil, "key=value that helps to find it again")
 	f.Lookup("label").DefValue = ""
@@ -61,7 +63,7 @@ func (w *wish) generation(cmd *cobra.Command) (*gatewayv1.Generation, error) {
 		return nil, usage("--face is missing: give a photo of the person")
 	}
 	given := cmd.Flags().Changed
-	g := &gatewayv1.Generation{Prompt: w.prompt, Labels: w.labels, PreviewEvery: w.previewEvery}
+	g := &gatewayv1.Generation{Prompt: w.prompt, Labels: w.labels, PreviewEvery: w.previewEvery, InPlace: w.inPlace}
 	subject := &gatewayv1.GenerationSubject{}
 	for _, path := range w.faces {
 		photo, err := readPhoto(path, "--face "+path)
@@ -127,6 +129,8 @@ func (w *wish) flag(field string) string {
 		return "--count"
 	case "labels":
 		return "--label"
+	case "in_place":
+		return "--in-place"
 	case "prompt", "alpha", "seed", "steps", "width", "height", "background", "timeout":
 		return "--" + field
 	}

@@ -61,7 +61,7 @@ whole inside this command.`,
 	})
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print results and errors as JSON")
 	root.AddCommand(
-		a.upCommand(), a.generateCommand(), a.generationsCommand(),
+		a.upCommand(), a.generateCommand(), a.viewsCommand(), a.generationsCommand(),
 		a.doctorCommand(), a.bundleCommand(), a.benchCommand(), a.sheetCommand(), a.versionCommand(),
 	)
 	return root
