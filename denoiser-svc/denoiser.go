@@ -56,7 +56,7 @@ func (s *Service) warmUp(ctx context.Context, env worker.Env) error {
 	job := &paint.Job{
 		Width: side, Height: side, Steps: 1, Scale: m.Sampling.GuidanceScale, Alpha: 1, Method: diffusion.Method(m.Sampling.Sampler),
 		Style:      make([]float32, m.Embeddings.Image),
-		People:     []paint.Person{{Face: make([]float32, m.Embeddings.Face), Mask: slices.Repeat([]float32{1}, side*side)}},
+		People:     []paint.Person{{Alpha: 1, Face: make([]float32, m.Embeddings.Face), Mask: slices.Repeat([]float32{1}, side*side)}},
 		Background: paint.Keep, Picture: imaging.NewRGB(side, side),
 	}
 	if _, err := s.painter.Paint(ctx, job, func(paint.Progress) error { return nil }); err != nil {

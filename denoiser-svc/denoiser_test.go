@@ -212,6 +212,34 @@ func TestAlphaEndsAreThePureBranches(t *testing.T) {
 	}
 }
 
+// A person's own alpha is that of the request for this person alone.
+func TestOwnAlpha(t *testing.T) {
+	client := dial(t)
+	text := vector(t, slices.Repeat([]float32{0.3, -0.7}, 24))
+	two := func(change func(*denoiserv1.DenoiseRequest)) []byte {
+		req := request(t)
+		req.TextImageEmbedding = text
+		req.Identities[0].Mask = maskPicture(t, slices.Repeat([]float32{1, 1, 0, 0}, 4))
+		req.Identities = append(req.Identities, &denoiserv1.Identity{
+			FaceEmbedding: req.GetIdentities()[0].GetFaceEmbedding(), Mask: maskPicture(t, slices.Repeat([]float32{0, 0, 1, 1}, 4)),
+		})
+		change(req)
+		png, _ := denoise(t, client, req)
+		return pixels(t, png)
+	}
+	all := two(func(r *denoiserv1.DenoiseRequest) { r.Alpha = 0.25 })
+	each := two(func(r *denoiserv1.DenoiseRequest) {
+		r.Identities[0].Alpha, r.Identities[1].Alpha = new(float32(0.25)), new(float32(0.25))
+	})
+	if !bytes.Equal(all, each) {
+		t.Error("the same alpha for each is another than for all")
+	}
+	one := two(func(r *denoiserv1.DenoiseRequest) { r.Identities[1].Alpha = new(float32(0)) })
+	if bytes.Equal(one, all) || bytes.Equal(one, two(func(*denoiserv1.DenoiseRequest) {})) {
+		t.Error("one person's own alpha does not matter")
+	}
+}
+
 func TestEmptyMasksChangeNothing(t *testing.T) {
 	client := dial(t)
 	empty := func() *denoiserv1.Identity {

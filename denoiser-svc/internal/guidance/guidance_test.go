@@ -36,9 +36,10 @@ func TestBlend(t *testing.T) {
 		want []float32
 		rows int64
 	}{
-		"style": {guidance.Wish{Style: []float32{4, 4, 4}, Alpha: 1}, []float32{12, 1, 12, 3}, 3},
-		"text":  {guidance.Wish{Text: []float32{1, 1, 2}, Alpha: 0}, []float32{4, 1, 4, 3}, 3},
-		"both":  {guidance.Wish{Style: []float32{4, 4, 4}, Text: []float32{1, 1, 2}, Alpha: 0.25}, []float32{6, 1, 6, 3}, 5},
+		"style": {guidance.Wish{Style: []float32{4, 4, 4}, Alphas: []float32{1, 1}}, []float32{12, 1, 12, 3}, 3},
+		"text":  {guidance.Wish{Text: []float32{1, 1, 2}, Alphas: []float32{0, 0}}, []float32{4, 1, 4, 3}, 3},
+		"both":  {guidance.Wish{Style: []float32{4, 4, 4}, Text: []float32{1, 1, 2}, Alphas: []float32{0.25, 0.25}}, []float32{6, 1, 6, 3}, 5},
+		"own":   {guidance.Wish{Style: []float32{4, 4, 4}, Text: []float32{1, 1, 2}, Alphas: []float32{1, 0}}, []float32{12, 1, 4, 3}, 5},
 	} {
 		c.wish.Faces = faces
 		var l linear

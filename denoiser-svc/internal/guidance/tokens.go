@@ -6,6 +6,7 @@ package guidance
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/facestudio/facestudio/services/diffusion"
 	"github.com/facestudio/facestudio/services/tensor"
@@ -19,12 +20,12 @@ type Linear interface {
 
 // Wish is what a picture should show.
 type Wish struct {
-	// Style is e_h [D] of the style picture; needed when Alpha is above 0.
+	// Style is e_h [D] of the style picture; needed when an alpha is above 0.
 	Style []float32
-	// Text is e_T [D], which the prior made; needed when Alpha is below 1.
+	// Text is e_T [D], which the prior made; needed when an alpha is below 1.
 	Text []float32
-	// Alpha weighs Style against Text, 0..1.
-	Alpha float32
+	// Alphas weigh Style against Text for each person, 0..1.
+	Alphas []float32
 	// Faces has e_f [F] of each person, at least one; zeros mean nobody.
 	Faces [][]float32
 }
@@ -41,14 +42,14 @@ type Context struct {
 //
 //	e_g = alpha Linear(e_h || e_f) + (1 - alpha) Linear(e_T || e_f)
 //
-// (paper 3.1), and those of zeroed e_h and e_f through the same Linear. At
-// alpha 1 and 0 the other branch is not computed.
+// (paper 3.1), with each person's own alpha, and those of zeroed e_h and e_f
+// through the same Linear. A branch that no alpha weighs is not computed.
 func Blend(ctx context.Context, linear Linear, w Wish) (Context, error) {
 	var branches [][]float32
-	if w.Alpha > 0 {
+	if slices.ContainsFunc(w.Alphas, func(alpha float32) bool { return alpha > 0 }) {
 		branches = append(branches, w.Style)
 	}
-	if w.Alpha < 1 {
+	if slices.ContainsFunc(w.Alphas, func(alpha float32) bool { return alpha < 1 }) {
 		branches = append(branches, w.Text)
 	}
 	people := len(w.Faces)
@@ -71,7 +72,7 @@ func Blend(ctx context.Context, linear Linear, w Wish) (Context, error) {
 	for n := range people {
 		// With one branch, first and last are the same rows.
 		first, last := tokens.Row(n).Data, tokens.Row((len(branches)-1)*people+n).Data
-		diffusion.Blend(c.Conditional.Row(n).Data, first, last, w.Alpha)
+		diffusion.Blend(c.Conditional.Row(n).Data, first, last, w.Alphas[n])
 		copy(c.Unconditional.Row(n).Data, tokens.Row(rows-1).Data)
 	}
 	return c, nil

@@ -62,9 +62,9 @@ func (p *Painter) sampler(j *Job) (*diffusion.Sampler, error) {
 
 // tokens returns what guides the people of a job.
 func (p *Painter) tokens(ctx context.Context, j *Job) (guidance.Context, error) {
-	wish := guidance.Wish{Style: j.Style, Text: j.Text, Alpha: j.Alpha}
+	wish := guidance.Wish{Style: j.Style, Text: j.Text}
 	for _, person := range j.People {
-		wish.Faces = append(wish.Faces, person.Face)
+		wish.Faces, wish.Alphas = append(wish.Faces, person.Face), append(wish.Alphas, person.Alpha)
 	}
 	return guidance.Blend(ctx, p.models, wish)
 }

@@ -25,6 +25,8 @@ type Person struct {
 	Face []float32
 	// Mask [H,W], 0..1, is where the person is; nil means everywhere.
 	Mask []float32
+	// Alpha weighs Style against Text for this person, 0..1.
+	Alpha float32
 }
 
 // Job is one picture to make. All of it has been checked.
@@ -48,11 +50,11 @@ type Job struct {
 	Scale float32
 	// People has at least one.
 	People []Person
-	// Style is e_h [D]; nil unless Alpha is above 0.
+	// Style is e_h [D]; nil unless an Alpha is above 0.
 	Style []float32
-	// Text is e_T [D]; nil unless Alpha is below 1.
+	// Text is e_T [D]; nil unless an Alpha is below 1.
 	Text []float32
-	// Alpha weighs Style against Text, 0..1.
+	// Alpha weighs Style against Text, 0..1, where a person has no own.
 	Alpha float32
 	// Background says what guides the pixels that belong to nobody.
 	Background Background

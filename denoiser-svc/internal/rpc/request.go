@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/facestudio/facestudio/denoiser-svc/internal/paint"
 	denoiserv1 "github.com/facestudio/facestudio/proto/gen/facestudio/denoiser/v1"
@@ -93,17 +94,40 @@ func (s *Server) embeddings(j *paint.Job, req *denoiserv1.DenoiseRequest) error 
 		return fault.New(fault.Invalid, faultv1.Reason_REASON_NOTHING_TO_MAKE, "image_embedding",
 			"neither image_embedding nor text_image_embedding says what to make; give one")
 	}
+	alphas, err := alphasOf(j, req)
+	if err != nil {
+		return err
+	}
 	width := s.Bundle.Manifest.Embeddings.Image
-	var err error
-	if j.Alpha > 0 {
+	if slices.ContainsFunc(alphas, func(alpha float32) bool { return alpha > 0 }) {
 		if j.Style, err = vector("image_embedding", req.GetImageEmbedding(), width); err != nil {
 			return err
 		}
 	}
-	if j.Alpha < 1 {
+	if slices.ContainsFunc(alphas, func(alpha float32) bool { return alpha < 1 }) {
 		j.Text, err = vector("text_image_embedding", req.GetTextImageEmbedding(), width)
 	}
 	return err
+}
+
+// alphasOf are the weights of all people, or the request's where there is
+// nobody, which is refused later.
+func alphasOf(j *paint.Job, req *denoiserv1.DenoiseRequest) ([]float32, error) {
+	if len(req.GetIdentities()) == 0 {
+		return []float32{j.Alpha}, nil
+	}
+	alphas := make([]float32, len(req.GetIdentities()))
+	for i, identity := range req.GetIdentities() {
+		alphas[i] = j.Alpha
+		if identity.Alpha == nil {
+			continue
+		}
+		alphas[i] = identity.GetAlpha()
+		if !(alphas[i] >= 0 && alphas[i] <= 1) {
+			return nil, fault.InvalidField(fmt.Sprintf("identities[%d].alpha", i), "alpha must be 0 (prompt only) to 1 (style picture only), not %g", alphas[i])
+		}
+	}
+	return alphas, nil
 }
 
 func background(j *paint.Job, req *denoiserv1.DenoiseRequest) error {
@@ -131,7 +155,10 @@ func (s *Server) people(ctx context.Context, tenant string, j *paint.Job, req *d
 	}
 	for i, identity := range identities {
 		field := fmt.Sprintf("identities[%d]", i)
-		person := paint.Person{Face: make([]float32, s.Bundle.Manifest.Embeddings.Face)}
+		person := paint.Person{Face: make([]float32, s.Bundle.Manifest.Embeddings.Face), Alpha: j.Alpha}
+		if identity.Alpha != nil {
+			person.Alpha = identity.GetAlpha()
+		}
 		if m := identity.GetFaceEmbedding(); m != nil {
 			face, err := vector(field+".face_embedding", m, len(person.Face))
 			if err != nil {
