@@ -245,9 +245,9 @@ func TestStyleIsFramedByItsLargestFace(t *testing.T) {
 	f.style(g, 1)
 	keep(g)
 	f.detectFaces = func(context.Context, *encoderv1.DetectFacesRequest) (*encoderv1.DetectFacesResponse, error) {
-		// The first at the border of the two halves, the second beside it, the
-		// third off the canvas.
-		return &encoderv1.DetectFacesResponse{Faces: []*mediav1.Face{face(96, 40, 2), face(86, 40, 1), face(0, 0, 0.5)}}, nil
+		// The first at the border of the two halves, the second a passer-by beside
+		// it, the third off the canvas.
+		return &encoderv1.DetectFacesResponse{Faces: []*mediav1.Face{face(96, 40, 2), face(92, 40, 0.6), face(0, 0, 0.5)}, Width: 256, Height: 256}, nil
 	}
 	if _, err := f.run(t.Context(), g); err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
 	priorv1 "github.com/facestudio/facestudio/proto/gen/facestudio/prior/v1"
 	segmenterv1 "github.com/facestudio/facestudio/proto/gen/facestudio/segmenter/v1"
+	"github.com/facestudio/facestudio/services/imaging"
 	"github.com/facestudio/facestudio/services/jobqueue"
 	"github.com/facestudio/facestudio/services/tensor"
 )
@@ -30,13 +31,14 @@ type call struct {
 // stages are hand-written stages: a func for each method, and a note of the
 // calls. What is not set answers as a healthy stage would.
 type stages struct {
-	embedImages func(context.Context, *encoderv1.EmbedImagesRequest) (*encoderv1.EmbedImagesResponse, error)
-	embedTexts  func(context.Context, *encoderv1.EmbedTextsRequest) (*encoderv1.EmbedTextsResponse, error)
-	detectFaces func(context.Context, *encoderv1.DetectFacesRequest) (*encoderv1.DetectFacesResponse, error)
-	embedFaces  func(context.Context, *encoderv1.EmbedFacesRequest) (*encoderv1.EmbedFacesResponse, error)
-	embedImage  func(context.Context, *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error)
-	segment     func(context.Context, *segmenterv1.SegmentPeopleRequest) (*segmenterv1.SegmentPeopleResponse, error)
-	denoise     func(context.Context, *denoiserv1.DenoiseRequest) (events, error)
+	embedImages   func(context.Context, *encoderv1.EmbedImagesRequest) (*encoderv1.EmbedImagesResponse, error)
+	embedTexts    func(context.Context, *encoderv1.EmbedTextsRequest) (*encoderv1.EmbedTextsResponse, error)
+	detectFaces   func(context.Context, *encoderv1.DetectFacesRequest) (*encoderv1.DetectFacesResponse, error)
+	embedFaces    func(context.Context, *encoderv1.EmbedFacesRequest) (*encoderv1.EmbedFacesResponse, error)
+	embedAllFaces func(context.Context, *encoderv1.EmbedAllFacesRequest) (*encoderv1.EmbedAllFacesResponse, error)
+	embedImage    func(context.Context, *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error)
+	segment       func(context.Context, *segmenterv1.SegmentPeopleRequest) (*segmenterv1.SegmentPeopleResponse, error)
+	denoise       func(context.Context, *denoiserv1.DenoiseRequest) (events, error)
 
 	mu    sync.Mutex
 	calls []call
@@ -116,6 +118,14 @@ func (e encoder) EmbedFaces(ctx context.Context, req *encoderv1.EmbedFacesReques
 	return response, nil
 }
 
+func (e encoder) EmbedAllFaces(ctx context.Context, req *encoderv1.EmbedAllFacesRequest, _ ...grpc.CallOption) (*encoderv1.EmbedAllFacesResponse, error) {
+	e.note(ctx, "EmbedAllFaces", req)
+	if e.embedAllFaces != nil {
+		return e.embedAllFaces(ctx, req)
+	}
+	return &encoderv1.EmbedAllFacesResponse{Faces: []*encoderv1.EmbeddedFace{{Embedding: vector(0, 0.6, 0.8), Face: face(10, 10, 1)}}}, nil
+}
+
 type prior struct{ *stages }
 
 func (p prior) EmbedImage(ctx context.Context, req *priorv1.EmbedImageRequest, _ ...grpc.CallOption) (*priorv1.EmbedImageResponse, error) {
@@ -133,7 +143,13 @@ func (s segmenter) SegmentPeople(ctx context.Context, req *segmenterv1.SegmentPe
 	if s.segment != nil {
 		return s.segment(ctx, req)
 	}
-	return &segmenterv1.SegmentPeopleResponse{Masks: []*mediav1.Picture{inline("mask")}}, nil
+	response := new(segmenterv1.SegmentPeopleResponse)
+	for i := range req.GetFaces() {
+		// Each person has a column of its own, as wide as there are people.
+		w := int(req.GetWidth()) / len(req.GetFaces())
+		response.Masks = append(response.Masks, column(int(req.GetWidth()), int(req.GetHeight()), i*w, (i+1)*w))
+	}
+	return response, nil
 }
 
 type denoiser struct{ *stages }
@@ -204,6 +220,21 @@ func face(x, y, scale float32) *mediav1.Face {
 		}})
 	}
 	return f
+}
+
+// column is a w x h mask of the pixels from x0 to x1.
+func column(w, h, x0, x1 int) *mediav1.Picture {
+	g := imaging.NewGray(w, h)
+	for i := range g.Pix {
+		if x := i % w; x >= x0 && x < x1 {
+			g.Pix[i] = 255
+		}
+	}
+	data, err := g.EncodePNG()
+	if err != nil {
+		panic(err)
+	}
+	return &mediav1.Picture{Source: &mediav1.Picture_Data{Data: data}}
 }
 
 func equal[T comparable](t *testing.T, what string, got, want T) {
