@@ -1,0 +1,174 @@
+package subject
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
+	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
+	"github.com/facestudio/facestudio/services/blob"
+	"github.com/facestudio/facestudio/services/fault"
+	"github.com/facestudio/facestudio/services/jobqueue"
+)
+
+// expireEvery is how often what has expired is removed.
+const expireEvery = 10 * time.Minute
+
+// Blobs is where photos are kept; *blob.Store is one.
+type Blobs interface {
+	// Stored returns when a blob was last stored with a retention.
+	Stored(ctx context.Context, tenant, retention string, b *mediav1.Blob) (time.Time, bool, error)
+	// Delete removes a blob with a retention.
+	Delete(ctx context.Context, tenant, retention string, b *mediav1.Blob) error
+}
+
+// Remover removes subjects with all that belongs to them.
+type Remover struct {
+	// Store has the subjects.
+	Store *Store
+	// Blobs has their photos.
+	Blobs Blobs
+	// Log gets what is removed by itself.
+	Log *slog.Logger
+}
+
+// Remove removes a subject: first the photos that no other subject of the
+// tenant keeps, then the record with the embedding, so that a removal that was
+// broken off can be repeated. It fails with UNKNOWN_SUBJECT.
+func (r *Remover) Remove(ctx context.Context, key jobqueue.RecordKey) (*gatewayv1.DeleteSubjectResponse, error) {
+	record, err := r.Store.Get(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return r.remove(ctx, key, record)
+}
+
+func (r *Remover) remove(ctx context.Context, key jobqueue.RecordKey, record *gatewayv1.SubjectRecord) (*gatewayv1.DeleteSubjectResponse, error) {
+	out := &gatewayv1.DeleteSubjectResponse{Name: Name(key.ID)}
+	var kept []*mediav1.Blob
+	for _, photo := range record.GetSubject().GetPhotos() {
+		kept = append(kept, photo.GetBlob())
+	}
+	var err error
+	if out.Photos, out.SharedPhotos, err = r.Drop(ctx, key, kept); err != nil {
+		return nil, err
+	}
+	err = r.Store.documents.Erase(ctx, key)
+	if errors.Is(err, jobqueue.ErrNotFound) {
+		return nil, unknown(key.ID)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("delete subject: %w", err)
+	}
+	out.Embeddings = 1
+	return out, nil
+}
+
+// Drop removes photos that a subject keeps, or would have kept, and that no
+// other one of its tenant does. A subject that is created meanwhile stores its
+// photos before its record and again after it: a photo that was stored anew
+// between the first look at it and its end is left alone.
+func (r *Remover) Drop(ctx context.Context, key jobqueue.RecordKey, photos []*mediav1.Blob) (dropped, shared []*mediav1.Blob, err error) {
+	if len(photos) == 0 {
+		return nil, nil, nil
+	}
+	first := make([]time.Time, len(photos))
+	for i, b := range photos {
+		if first[i], _, err = r.Blobs.Stored(ctx, key.Tenant, blob.Kept, b); err != nil {
+			return nil, nil, fmt.Errorf("look for photo %d: %w", i, err)
+		}
+	}
+	used, err := r.keptByOthers(ctx, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	done := make(map[string]bool)
+	for i, b := range photos {
+		if done[b.GetSha256()] {
+			continue
+		}
+		done[b.GetSha256()] = true
+		again, _, err := r.Blobs.Stored(ctx, key.Tenant, blob.Kept, b)
+		if err != nil {
+			return nil, nil, fmt.Errorf("look for photo %d: %w", i, err)
+		}
+		if used[b.GetSha256()] || !again.Equal(first[i]) {
+			shared = append(shared, b)
+			continue
+		}
+		if err := r.Blobs.Delete(ctx, key.Tenant, blob.Kept, b); err != nil {
+			return nil, nil, fmt.Errorf("delete photo %d: %w", i, err)
+		}
+		dropped = append(dropped, b)
+	}
+	return dropped, shared, nil
+}
+
+// keptByOthers are the digests of the photos that other subjects of the tenant
+// keep.
+func (r *Remover) keptByOthers(ctx context.Context, key jobqueue.RecordKey) (map[string]bool, error) {
+	list, err := r.Store.List(ctx, key.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	used := make(map[string]bool)
+	for _, record := range list {
+		if record.GetSubject().GetName() == Name(key.ID) {
+			continue
+		}
+		for _, photo := range record.GetSubject().GetPhotos() {
+			used[photo.GetBlob().GetSha256()] = true
+		}
+	}
+	return used, nil
+}
+
+// Run removes what has expired, at once and then now and then until ctx ends.
+func (r *Remover) Run(ctx context.Context) {
+	tick := time.NewTicker(expireEvery)
+	defer tick.Stop()
+	for {
+		removed, err := r.Expire(ctx)
+		if err != nil && ctx.Err() == nil {
+			r.Log.WarnContext(ctx, "expired subjects are not removed yet", slog.Any("error", err))
+		}
+		if removed > 0 {
+			r.Log.InfoContext(ctx, "expired subjects are removed", slog.Int("count", removed))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Expire removes the subjects of all tenants that have expired, and returns how
+// many that were.
+func (r *Remover) Expire(ctx context.Context) (removed int, err error) {
+	documents, err := r.Store.documents.All(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("list subjects: %w", err)
+	}
+	for _, document := range documents {
+		record, err := decode(document)
+		if err != nil {
+			return removed, err
+		}
+		if !r.Store.expired(record) {
+			continue
+		}
+		_, err = r.remove(ctx, document.Key, record)
+		if f := fault.From(err); f != nil && f.Kind != fault.NotFound {
+			return removed, err
+		}
+		if err == nil {
+			// Another gateway may have been faster.
+			removed++
+		}
+	}
+	return removed, nil
+}
