@@ -39,8 +39,8 @@ func EncodeJPEG(p *RGB, quality int) ([]byte, error) {
 // EncodeWebP returns p as a lossless WebP. It fails when a side is longer than
 // 16,384 pixels, the most that the format holds.
 func EncodeWebP(p *RGB) ([]byte, error) {
-	if max(p.W, p.H) > maxWebPSide {
-		return nil, fmt.Errorf("encode WebP: %d x %d pixels, at most %d a side", p.W, p.H, maxWebPSide)
+	if max(p.W, p.H) > MaxWebPSide {
+		return nil, fmt.Errorf("encode WebP: %d x %d pixels, at most %d a side", p.W, p.H, MaxWebPSide)
 	}
 	var out bytes.Buffer
 	if err := nativewebp.Encode(&out, p.nrgba(), nil); err != nil {

@@ -16,9 +16,10 @@ const (
 	xmpChunk     = "XMP "
 	// maxXMPSegment is the most bytes of a packet that one APP1 segment holds.
 	maxXMPSegment = 0xffff - 2 - len(xmpSignature)
-	// maxWebPSide is the longest side of a WebP, pixels.
-	maxWebPSide = 1 << 14
 )
+
+// MaxWebPSide is the longest side of a WebP, pixels.
+const MaxWebPSide = 1 << 14
 
 // XMP returns the XMP packet of a PNG, JPEG or WebP; false when there is none,
 // or data is no such picture. The packet is as strange as the picture is.
@@ -61,6 +62,21 @@ func WithXMP(data, packet []byte) ([]byte, error) {
 	default:
 		return nil, fmt.Errorf("add XMP: this is no PNG, JPEG or WebP")
 	}
+}
+
+// WithoutXMP returns a PNG without its XMP packet, and the same otherwise. It
+// fails for anything else.
+func WithoutXMP(png []byte) ([]byte, error) {
+	if !bytes.HasPrefix(png, []byte(pngMagic)) {
+		return nil, fmt.Errorf("remove XMP: this is no PNG")
+	}
+	out := []byte(pngMagic)
+	for name, body := range pngChunks(png) {
+		if name != "iTXt" || !bytes.HasPrefix(body, []byte(xmpKeyword+"\x00")) {
+			out = appendChunk(out, name, body)
+		}
+	}
+	return out, nil
 }
 
 // jpegWithXMP puts the packet behind the JFIF header, which must come first.

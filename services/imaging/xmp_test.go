@@ -55,6 +55,13 @@ func TestXMPComesBack(t *testing.T) {
 					if _, err := imaging.WithXMP(with, []byte(packet)); err == nil {
 						t.Error("a second packet is added")
 					}
+					without, err := imaging.WithoutXMP(with)
+					if format == "PNG" && (err != nil || !bytes.Equal(without, plain)) {
+						t.Errorf("without the packet it is another file: %v", err)
+					}
+					if format != "PNG" && err == nil {
+						t.Error("a packet is removed from what is no PNG")
+					}
 				})
 			}
 		}

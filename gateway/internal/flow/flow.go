@@ -148,6 +148,8 @@ type guide struct {
 	style *mediav1.Picture
 	// cast is who is in the picture.
 	cast cast
+	// move takes the places of the cast to the picture that is made.
+	move imaging.Affine
 	// heads are what is made anew in the style picture itself; empty but in
 	// place.
 	heads []*head
@@ -159,6 +161,7 @@ func (r *run) do(ctx context.Context) (Result, error) {
 		what   guide
 		result Result
 	)
+	what.move = imaging.Affine{1, 0, 0, 0, 1, 0}
 	r.progress(stageEncode, 0, 0)
 	together, stages := errgroup.WithContext(ctx)
 	together.Go(func() (err error) {

@@ -108,7 +108,7 @@ var stylePNG = func() []byte {
 }()
 
 func TestStagesThatAreCalled(t *testing.T) {
-	subject := []string{"Denoise", "EmbedFaces", "EmbedFaces"}
+	subject := []string{"Denoise", "EmbedFaces", "EmbedAllFaces"}
 	tests := map[string]struct {
 		change func(*fixture, *gatewayv1.Generation)
 		want   []string
@@ -198,10 +198,8 @@ func TestPicturesAreMadeAndCompared(t *testing.T) {
 		if s := p.GetFaces()[0].GetSimilarity(); s < 0.999 {
 			t.Errorf("similarity is %v, want 1", s)
 		}
-		data, err := f.blobs.Get(t.Context(), tenant, p.GetBlob())
-		if err != nil || string(data) != "picture" {
-			t.Errorf("stored %q, %v", data, err)
-		}
+		equal(t, "index of the noise", p.GetSeedIndex(), int32(i))
+		equal(t, "tries", len(p.GetTries()), 0)
 	}
 	indices := make(map[uint32]bool)
 	for _, req := range requestsOf[*denoiserv1.DenoiseRequest](f.stages, "Denoise") {
@@ -227,17 +225,16 @@ func TestPicturesAreMadeAndCompared(t *testing.T) {
 
 func TestResultWithoutFaceIsNoFailure(t *testing.T) {
 	f, g := open(t), request()
-	f.embedFaces = func(_ context.Context, req *encoderv1.EmbedFacesRequest) (*encoderv1.EmbedFacesResponse, error) {
-		if req.GetLargestOfSeveral() {
-			return &encoderv1.EmbedFacesResponse{Faces: []*encoderv1.EmbeddedFace{{Fault: noFace}}}, nil
-		}
-		return &encoderv1.EmbedFacesResponse{Faces: []*encoderv1.EmbeddedFace{{Embedding: vector(0, 1, 0)}}}, nil
+	f.embedAllFaces = func(context.Context, *encoderv1.EmbedAllFacesRequest) (*encoderv1.EmbedAllFacesResponse, error) {
+		return &encoderv1.EmbedAllFacesResponse{}, nil
 	}
 	result, err := f.run(t.Context(), g)
 	if err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "faces", len(result.Pictures[0].GetFaces()), 0)
+	equal(t, "warnings", len(result.Pictures[0].GetWarnings()), 1)
+	equal(t, "warning", result.Pictures[0].GetWarnings()[0].GetKind(), gatewayv1.Warning_KIND_SUBJECT_MISSING)
 }
 
 func TestStyleIsFramedByItsLargestFace(t *testing.T) {

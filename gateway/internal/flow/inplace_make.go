@@ -30,10 +30,10 @@ func (r *run) produce(ctx context.Context, index int, who []person, what guide) 
 	return r.makeInPlace(ctx, index, who, what)
 }
 
-// painting reports a step of picture index.
+// painting reports a step of the picture that is made from the noise of index.
 func (r *run) painting(index int, p *denoiserv1.Progress) {
 	r.report(&gatewayv1.ProgressEvent{
-		Progress: &gatewayv1.Progress{Stage: stageDenoise, Picture: int32(index), Step: p.GetStep(), Steps: p.GetSteps()},
+		Progress: &gatewayv1.Progress{Stage: stageDenoise, Picture: r.pictureOf(index), Step: p.GetStep(), Steps: p.GetSteps()},
 		Preview:  p.GetPreview(),
 	})
 }

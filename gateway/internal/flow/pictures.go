@@ -7,26 +7,29 @@ import (
 	"io"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	denoiserv1 "github.com/facestudio/facestudio/proto/gen/facestudio/denoiser/v1"
-	encoderv1 "github.com/facestudio/facestudio/proto/gen/facestudio/encoder/v1"
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
-	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
-	"github.com/facestudio/facestudio/services/blob"
 	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/mask"
 	"github.com/facestudio/facestudio/services/tensor"
 )
 
+// maxInFlight is how many pictures of a generation are made at the same time,
+// all tries together: as many as may be asked for without tries.
+const maxInFlight = 8
+
 // makePictures makes all pictures side by side, so that the denoiser may put
 // them in one batch.
 func (r *run) makePictures(ctx context.Context, who []person, what guide) ([]*gatewayv1.ResultPicture, error) {
 	pictures := make([]*gatewayv1.ResultPicture, r.want.GetPictureCount())
+	busy := semaphore.NewWeighted(maxInFlight)
 	together, ctx := errgroup.WithContext(ctx)
 	for i := range pictures {
 		together.Go(func() (err error) {
-			pictures[i], err = r.makePicture(ctx, i, who, what)
+			pictures[i], err = r.makePicture(ctx, i, busy, who, what)
 			return err
 		})
 	}
@@ -34,38 +37,6 @@ func (r *run) makePictures(ctx context.Context, who []person, what guide) ([]*ga
 		return nil, err
 	}
 	return pictures, nil
-}
-
-func (r *run) makePicture(ctx context.Context, index int, who []person, what guide) (*gatewayv1.ResultPicture, error) {
-	made, err := r.produce(ctx, index, who, what)
-	if err != nil {
-		return nil, err
-	}
-	r.progress(stageVerify, int32(index), r.want.GetSteps())
-	together, ctx := errgroup.WithContext(ctx)
-	picture := &gatewayv1.ResultPicture{
-		Name:  fmt.Sprintf("%s/pictures/%d", r.want.GetName(), index),
-		Width: made.GetWidth(), Height: made.GetHeight(),
-	}
-	together.Go(func() (err error) {
-		picture.Faces, err = r.compare(ctx, index, made.GetPicture(), who)
-		return err
-	})
-	together.Go(func() error {
-		data, err := r.blobs.Picture(ctx, r.job.Key.Tenant, made.GetPicture())
-		if err != nil {
-			return fmt.Errorf("read picture %d: %w", index, err)
-		}
-		picture.Blob, err = r.blobs.Put(ctx, r.job.Key.Tenant, blob.Week, data, pngType)
-		if err != nil {
-			return fmt.Errorf("store picture %d: %w", index, err)
-		}
-		return nil
-	})
-	if err := together.Wait(); err != nil {
-		return nil, err
-	}
-	return picture, nil
 }
 
 // denoise makes one picture of the noise of an index and tells its progress.
@@ -135,52 +106,4 @@ func (r *run) identities(who []person, c cast) ([]*denoiserv1.Identity, error) {
 		out[i].Alpha = r.want.GetSubjects()[one.subject].Alpha
 	}
 	return out, nil
-}
-
-// compare tells which subject the largest face of a result is most like. A
-// result whose face cannot be found is no failure: it has no faces.
-func (r *run) compare(ctx context.Context, index int, picture *mediav1.Picture, who []person) ([]*gatewayv1.ResultFace, error) {
-	response, err := r.stages.Encoder.EmbedFaces(r.call(ctx, stageVerify, index), &encoderv1.EmbedFacesRequest{
-		Bundle:           r.want.GetBundle(),
-		Photos:           []*mediav1.Picture{picture},
-		LargestOfSeveral: true,
-	})
-	if err != nil {
-		if f := fault.From(err); f.Kind == fault.Invalid {
-			// The request was ours, not the caller's.
-			return nil, fmt.Errorf("compare picture %d: %s", index, f.Message)
-		}
-		return nil, fmt.Errorf("compare picture %d: %w", index, err)
-	}
-	if len(response.GetFaces()) != 1 {
-		return nil, fmt.Errorf("encoder answered %d faces for one picture", len(response.GetFaces()))
-	}
-	face := response.GetFaces()[0]
-	if face.GetFault() != nil {
-		return nil, nil
-	}
-	embedding, err := tensor.FromProto(face.GetEmbedding())
-	if err != nil {
-		return nil, fmt.Errorf("read face embedding of picture %d: %w", index, err)
-	}
-	similarities := make([]*gatewayv1.SubjectSimilarity, len(who))
-	nearest := 0
-	for i, p := range who {
-		if len(embedding.Data) != len(p.embedding) {
-			return nil, fmt.Errorf("face embedding of picture %d has %d values, want %d", index, len(embedding.Data), len(p.embedding))
-		}
-		similarities[i] = &gatewayv1.SubjectSimilarity{
-			Subject: int32(i), Similarity: float32(tensor.Cosine(embedding.Data, p.embedding)),
-		}
-		if similarities[i].GetSimilarity() > similarities[nearest].GetSimilarity() {
-			nearest = i
-		}
-	}
-	return []*gatewayv1.ResultFace{{
-		Box:          face.GetFace().GetBox(),
-		Subject:      who[nearest].name,
-		SubjectIndex: new(int32(nearest)),
-		Similarity:   similarities[nearest].GetSimilarity(),
-		Similarities: similarities,
-	}}, nil
 }

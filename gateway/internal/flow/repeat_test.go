@@ -11,7 +11,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	denoiserv1 "github.com/facestudio/facestudio/proto/gen/facestudio/denoiser/v1"
-	encoderv1 "github.com/facestudio/facestudio/proto/gen/facestudio/encoder/v1"
 	"github.com/facestudio/facestudio/services/jobqueue"
 )
 
@@ -55,8 +54,7 @@ func (f *fixture) sorted() []call {
 	f.stages.mu.Lock()
 	defer f.stages.mu.Unlock()
 	list := slices.DeleteFunc(slices.Clone(f.calls), func(c call) bool {
-		req, ok := c.req.(*encoderv1.EmbedFacesRequest)
-		return ok && req.GetLargestOfSeveral()
+		return c.method == "EmbedAllFaces"
 	})
 	slices.SortFunc(list, func(a, b call) int {
 		return slices.Compare([]string{a.method, a.meta.Owner}, []string{b.method, b.meta.Owner})

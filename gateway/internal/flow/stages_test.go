@@ -18,6 +18,7 @@ import (
 	segmenterv1 "github.com/facestudio/facestudio/proto/gen/facestudio/segmenter/v1"
 	"github.com/facestudio/facestudio/services/imaging"
 	"github.com/facestudio/facestudio/services/jobqueue"
+	"github.com/facestudio/facestudio/services/provenance"
 	"github.com/facestudio/facestudio/services/tensor"
 )
 
@@ -173,9 +174,28 @@ func made(req *denoiserv1.DenoiseRequest) events {
 	return events{
 		{Event: &denoiserv1.DenoiseResponse_Progress{Progress: &denoiserv1.Progress{Step: 1, Steps: req.GetSteps(), Preview: inline("preview")}}},
 		{Event: &denoiserv1.DenoiseResponse_Result{Result: &denoiserv1.DenoiseResult{
-			Picture: inline("picture"), Width: req.GetWidth(), Height: req.GetHeight(),
+			Picture: painted(req), Width: req.GetWidth(), Height: req.GetHeight(),
 		}}},
 	}
+}
+
+// painted is a grey picture with the record that the denoiser leaves.
+func painted(req *denoiserv1.DenoiseRequest) *mediav1.Picture {
+	p := imaging.NewRGB(int(req.GetWidth()), int(req.GetHeight()))
+	for i := range p.Pix {
+		p.Pix[i] = 100
+	}
+	data, err := imaging.EncodePNG(p, nil)
+	if err == nil {
+		data, err = provenance.Sign(data, provenance.Record{
+			Request: []byte(`{}`), Index: req.GetIndex(), NoiseVersion: "noise/1",
+			Bundle: provenance.Bundle{Name: "test", Version: "1.0.0", Digest: req.GetBundle()}, Source: provenance.Trained,
+		})
+	}
+	if err != nil {
+		panic(err)
+	}
+	return &mediav1.Picture{Source: &mediav1.Picture_Data{Data: data}}
 }
 
 type stream struct {

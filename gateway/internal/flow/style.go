@@ -48,6 +48,7 @@ func (r *run) readStyle(ctx context.Context, what *guide) error {
 	if err != nil {
 		return err
 	}
+	what.move = style.move
 	if r.keeps() || r.want.Strength != nil {
 		what.style = style.picture
 	}

@@ -21,6 +21,8 @@ type person struct {
 	name string
 	// embedding is e_f, unit length.
 	embedding []float32
+	// parts are e_f of the people of a mix; nil for one person.
+	parts [][]float32
 }
 
 // embedSubjects computes e_f of every subject, side by side. The verdicts are
@@ -36,7 +38,7 @@ func (r *run) embedSubjects(ctx context.Context) ([]person, []*gatewayv1.PhotoVe
 			if people[i].name == "" {
 				people[i].name = subjectField(i)
 			}
-			people[i].embedding, verdicts[i], err = r.embedSubject(ctx, i, subject)
+			verdicts[i], err = r.embedSubject(ctx, i, subject, &people[i])
 			return err
 		})
 	}
@@ -48,28 +50,28 @@ func (r *run) embedSubjects(ctx context.Context) ([]person, []*gatewayv1.PhotoVe
 	return people, all, err
 }
 
-func (r *run) embedSubject(ctx context.Context, i int, subject *gatewayv1.GenerationSubject) ([]float32, []*gatewayv1.PhotoVerdict, error) {
+// embedSubject sets the embeddings of subject i.
+func (r *run) embedSubject(ctx context.Context, i int, subject *gatewayv1.GenerationSubject, who *person) (verdicts []*gatewayv1.PhotoVerdict, err error) {
 	at := subjectField(i)
 	if len(subject.GetMix()) == 0 {
-		return r.embedPerson(ctx, at, subject.GetPhotos(), subject.GetSubject())
+		who.embedding, verdicts, err = r.embedPerson(ctx, at, subject.GetPhotos(), subject.GetSubject())
+		return verdicts, err
 	}
-	parts := make([][]float32, len(subject.GetMix()))
-	weights := make([]float32, len(parts))
-	var verdicts []*gatewayv1.PhotoVerdict
+	who.parts = make([][]float32, len(subject.GetMix()))
+	weights := make([]float32, len(who.parts))
 	for k, part := range subject.GetMix() {
 		embedding, more, err := r.embedPerson(ctx, mixField(i, k), part.GetPhotos(), part.GetSubject())
 		verdicts = append(verdicts, more...)
 		if err != nil {
-			return nil, verdicts, err
+			return verdicts, err
 		}
-		parts[k], weights[k] = embedding, part.GetWeight()
+		who.parts[k], weights[k] = embedding, part.GetWeight()
 	}
-	mixed, err := identity.Mix(parts, weights)
-	if err != nil {
-		return nil, verdicts, fault.Wrap(err, fault.Invalid, faultv1.Reason_REASON_INVALID_FIELD, at+".mix",
+	if who.embedding, err = identity.Mix(who.parts, weights); err != nil {
+		return verdicts, fault.Wrap(err, fault.Invalid, faultv1.Reason_REASON_INVALID_FIELD, at+".mix",
 			"the faces cancel each other out: give other weights")
 	}
-	return mixed, verdicts, nil
+	return verdicts, nil
 }
 
 // embedPerson computes e_f of one real person, enrolled or by photos. at is the
