@@ -56,6 +56,9 @@ type Fault struct {
 	Retryable bool
 	// RetryAfter is how long to wait before that; zero means one second.
 	RetryAfter time.Duration
+	// Others are further fields to blame, each with its own reason and message,
+	// where a request has several; of a fault of kind Invalid they are sent.
+	Others []*faultv1.Fault
 	// Err is the cause, for logs only; may be nil.
 	Err error
 }

@@ -50,9 +50,15 @@ func ToStatus(err error) *status.Status {
 	}
 	details := []protoadapt.MessageV1{info}
 	if f.Kind == Invalid && f.Field != "" {
-		details = append(details, &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
+		bad := &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
 			{Field: f.Field, Description: f.Message, Reason: name(f.Reason)},
-		}})
+		}}
+		for _, o := range f.Others {
+			bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{
+				Field: o.GetField(), Description: o.GetMessage(), Reason: name(o.GetReason()),
+			})
+		}
+		details = append(details, bad)
 	}
 	if f.Retryable {
 		delay := f.RetryAfter
@@ -83,11 +89,20 @@ func fromStatus(s *status.Status, err error) *Fault {
 				f.Reason = faultv1.Reason(faultv1.Reason_value[reasonPrefix+d.GetReason()])
 				f.Field = d.GetMetadata()[fieldKey]
 			}
+		case *errdetails.BadRequest:
+			for _, v := range d.GetFieldViolations() {
+				f.Others = append(f.Others, &faultv1.Fault{
+					Reason:  faultv1.Reason(faultv1.Reason_value[reasonPrefix+v.GetReason()]),
+					Message: v.GetDescription(), Field: v.GetField(),
+				})
+			}
 		case *errdetails.RetryInfo:
 			f.Retryable, f.RetryAfter = true, d.GetRetryDelay().AsDuration()
 		}
 	}
 	if ours {
+		// The first violation is the fault itself.
+		f.Others = f.Others[min(1, len(f.Others)):]
 		// The cause stayed with the sender; the status says nothing more.
 		f.Err = nil
 		return f

@@ -30,7 +30,7 @@ func (s *Service) CreateGeneration(ctx context.Context, req *gatewayv1.CreateGen
 	if err != nil {
 		return nil, err
 	}
-	id, err := s.newID(call.Tenant, req.GetRequestId())
+	id, err := newID(call.Tenant, req.GetRequestId(), s.set)
 	if err != nil {
 		return nil, err
 	}
@@ -74,17 +74,6 @@ func (s *Service) CreateGeneration(ctx context.Context, req *gatewayv1.CreateGen
 		return nil, err
 	}
 	return g, nil
-}
-
-func (s *Service) newID(tenant, requestID string) (string, error) {
-	switch {
-	case requestID == "":
-		return record.NewID(s.set.Now(), s.set.Random)
-	case requestIDPattern.MatchString(requestID):
-		return record.RequestID(tenant, requestID), nil
-	default:
-		return "", fault.InvalidField("request_id", "it is no UUID: draw one, or leave it out")
-	}
 }
 
 // inputs returns a copy of the part of a generation that the caller decides.

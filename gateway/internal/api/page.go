@@ -8,19 +8,37 @@ import (
 	"strings"
 	"time"
 
-	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/facestudio/facestudio/services/fault"
 )
 
-// place is where a generation stands in the list: the newest first, the name
-// deciding between equals. It outlives the generation itself, so that a page
-// can follow one whose last entry has expired.
+// pageSize is how many entries a page has.
+func pageSize(asked int32) (int, error) {
+	if asked < 0 || asked > maxPage {
+		return 0, fault.InvalidField("page_size", "%d is outside 0..%d: 0 means %d", asked, maxPage, defaultPage)
+	}
+	if asked == 0 {
+		return defaultPage, nil
+	}
+	return int(asked), nil
+}
+
+// listed is what lists have: generations and subjects.
+type listed interface {
+	GetName() string
+	GetCreateTime() *timestamppb.Timestamp
+}
+
+// place is where something stands in its list: the newest first, the name
+// deciding between equals. It outlives the thing itself, so that a page can
+// follow one whose last entry has expired.
 type place struct {
 	created time.Time
 	name    string
 }
 
-func placeOf(g *gatewayv1.Generation) place {
+func placeOf(g listed) place {
 	return place{g.GetCreateTime().AsTime(), g.GetName()}
 }
 
@@ -28,15 +46,15 @@ func (p place) compare(q place) int {
 	return cmp.Or(q.created.Compare(p.created), strings.Compare(q.name, p.name))
 }
 
-// tokenOf is the token of the page that follows a generation.
-func tokenOf(g *gatewayv1.Generation) string {
+// tokenOf is the token of the page that follows an entry.
+func tokenOf(g listed) string {
 	p := placeOf(g)
 	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d %s", p.created.UnixNano(), p.name))
 }
 
 // after sorts a list and returns what follows the place that a token means.
-func after(list []*gatewayv1.Generation, token string) ([]*gatewayv1.Generation, error) {
-	slices.SortFunc(list, func(a, b *gatewayv1.Generation) int { return placeOf(a).compare(placeOf(b)) })
+func after[T listed](list []T, token string) ([]T, error) {
+	slices.SortFunc(list, func(a, b T) int { return placeOf(a).compare(placeOf(b)) })
 	if token == "" {
 		return list, nil
 	}
@@ -50,7 +68,7 @@ func after(list []*gatewayv1.Generation, token string) ([]*gatewayv1.Generation,
 		return nil, badToken()
 	}
 	last.created = time.Unix(0, nanos)
-	at, found := slices.BinarySearchFunc(list, last, func(g *gatewayv1.Generation, p place) int { return placeOf(g).compare(p) })
+	at, found := slices.BinarySearchFunc(list, last, func(g T, p place) int { return placeOf(g).compare(p) })
 	if found {
 		at++
 	}

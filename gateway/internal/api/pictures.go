@@ -24,7 +24,7 @@ const longTimeout = 12 * time.Hour
 func (s *Service) takePictures(ctx context.Context, tenant string, g *gatewayv1.Generation) ([][]byte, error) {
 	var uploads [][]byte
 	take := func(field string, p *mediav1.Picture) error {
-		data, err := s.bytes(ctx, tenant, p)
+		data, err := pictureBytes(ctx, s.blobs, tenant, p)
 		if err == nil {
 			err = s.set.CheckPicture(data)
 		}
@@ -95,12 +95,13 @@ func (s *Service) store(ctx context.Context, tenant string, g *gatewayv1.Generat
 	return nil
 }
 
-func (s *Service) bytes(ctx context.Context, tenant string, p *mediav1.Picture) ([]byte, error) {
+// pictureBytes are those of a picture that a request brings.
+func pictureBytes(ctx context.Context, blobs Blobs, tenant string, p *mediav1.Picture) ([]byte, error) {
 	switch source := p.GetSource().(type) {
 	case *mediav1.Picture_Data:
 		return source.Data, nil
 	case *mediav1.Picture_Blob:
-		return s.blobs.Get(ctx, tenant, source.Blob)
+		return blobs.Get(ctx, tenant, source.Blob)
 	default:
 		return nil, fault.InvalidField("", "the picture is missing: give its bytes, or the digest of a stored one")
 	}

@@ -30,12 +30,9 @@ func (s *Service) ListGenerations(ctx context.Context, req *gatewayv1.ListGenera
 	if err != nil {
 		return nil, err
 	}
-	size := int(req.GetPageSize())
-	if size < 0 || size > maxPage {
-		return nil, fault.InvalidField("page_size", "%d is outside 0..%d: 0 means %d", size, maxPage, defaultPage)
-	}
-	if size == 0 {
-		size = defaultPage
+	size, err := pageSize(req.GetPageSize())
+	if err != nil {
+		return nil, err
 	}
 	list, err := s.records.List(ctx, call.Tenant)
 	if err != nil {

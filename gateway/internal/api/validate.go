@@ -192,14 +192,19 @@ func checkRest(g *gatewayv1.Generation, _ *bundle.Manifest) error {
 			return fault.InvalidField("timeout", "it is outside %v..%v: leave it out for %v", minTimeout, maxTimeout, defaultTimeout)
 		}
 	}
-	if n := len(g.GetLabels()); n > maxLabels {
+	return checkLabels(g.GetLabels())
+}
+
+// checkLabels checks the free text that helps callers to find things again.
+func checkLabels(labels map[string]string) error {
+	if n := len(labels); n > maxLabels {
 		return fault.InvalidField("labels", "there are %d labels, at most %d are kept: leave some out", n, maxLabels)
 	}
-	for _, key := range slices.Sorted(maps.Keys(g.GetLabels())) {
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
 		if n := utf8.RuneCountInString(key); n < 1 || n > maxName {
 			return fault.InvalidField("labels", "the key %.80q has %d characters: use 1 to %d", key, n, maxName)
 		}
-		if n := utf8.RuneCountInString(g.GetLabels()[key]); n > maxName {
+		if n := utf8.RuneCountInString(labels[key]); n > maxName {
 			return fault.InvalidField(fmt.Sprintf("labels[%q]", key), "the value has %d characters: use at most %d", n, maxName)
 		}
 	}
