@@ -21,6 +21,7 @@ import (
 	"github.com/facestudio/facestudio/services/bundle"
 	"github.com/facestudio/facestudio/services/jobqueue"
 	"github.com/facestudio/facestudio/services/jobqueue/embedded"
+	"github.com/facestudio/facestudio/services/provenance"
 	"github.com/facestudio/facestudio/services/rpc"
 	"github.com/facestudio/facestudio/services/testkit"
 )
@@ -198,8 +199,12 @@ func (m *mesh) succeeded(client gatewayv1.GenerationServiceClient, g *gatewayv1.
 	}
 	for _, p := range g.GetPictures() {
 		got, err := client.GetPicture(m.t.Context(), &gatewayv1.GetPictureRequest{Name: p.GetName()})
-		if err != nil || string(got.GetData()) != "picture" {
-			m.t.Errorf("%s is %q, %v", p.GetName(), got.GetData(), err)
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		record, err := provenance.Read(got.GetData())
+		if err != nil || int32(record.Index) != p.GetSeedIndex() || record.Source != provenance.Trained {
+			m.t.Errorf("%s has the record %+v, %v", p.GetName(), record, err)
 		}
 		if len(p.GetFaces()) != 1 || p.GetFaces()[0].GetSimilarity() != 1 {
 			m.t.Errorf("faces are %v", p.GetFaces())
