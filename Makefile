@@ -41,7 +41,7 @@ clean: ## Remove what was built and made (not the fetched files, not training st
 .PHONY: test-go
 test-go: setup ## Run the Go tests of every module.
 	go test $(foreach m,$(MODULES),./$(m)/...)
-	cd tools && GOWORK=off go test ./layout/...
+	cd tools && GOWORK=off go test ./layout/... ./protoc-gen-apidoc/...
 
 .PHONY: test-training
 test-training: setup-training ## Run the tests of the training code.
@@ -65,12 +65,12 @@ modules: ## Build each module by itself, without the workspace.
 	for m in $(MODULES); do (cd $$m && GOWORK=off go build ./...); done
 
 .PHONY: generate
-generate: $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc ## Generate code from the protos.
+generate: $(TOOLS)/buf $(TOOLS)/protoc-gen-apidoc ## Generate code and the API document from the protos.
 	cd proto && PATH="$(TOOLS):$$PATH" buf generate
 
 .PHONY: verify-generate
 verify-generate: generate ## Fail when generated code is out of date (fix: make generate).
-	@git diff --exit-code --stat -- proto/gen || { echo "generated code was out of date: commit what 'make generate' changed" >&2; exit 1; }
+	@git diff --exit-code --stat -- proto/gen gateway/internal/rest/gen || { echo "generated code was out of date: commit what 'make generate' changed" >&2; exit 1; }
 
 .PHONY: breaking
 breaking: $(TOOLS)/buf ## Fail on a breaking change of the protos against main.
@@ -109,10 +109,13 @@ golden: setup-training ## Compute the golden values of the Go tests anew.
 
 # --- tools, pinned in tools/go.mod -----------------------------------------
 
-$(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc &: tools/go.mod
+GENERATORS := google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc \
+	github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-grpc-gateway github.com/grpc-ecosystem/grpc-gateway/v2/protoc-gen-openapiv3
+
+$(TOOLS)/buf $(TOOLS)/protoc-gen-apidoc &: tools/go.mod $(wildcard tools/protoc-gen-apidoc/*.go)
 	@mkdir -p $(TOOLS)
-	cd tools && GOWORK=off go build -o $(TOOLS)/ github.com/bufbuild/buf/cmd/buf google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
-	@touch $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc
+	cd tools && GOWORK=off go build -o $(TOOLS)/ github.com/bufbuild/buf/cmd/buf $(GENERATORS) ./protoc-gen-apidoc
+	@touch $(TOOLS)/buf $(TOOLS)/protoc-gen-apidoc
 
 $(TOOLS)/golangci-lint: tools/lint/go.mod
 	@mkdir -p $(TOOLS)

@@ -43,6 +43,7 @@ type Env struct {
 type Service struct {
 	config    Config
 	api       *api.Service
+	bundles   *api.Bundles
 	conductor *conductor.Conductor
 	records   *jobqueue.Records
 	eraser    *erase.Eraser
@@ -69,6 +70,7 @@ func New(_ context.Context, env Env, c Config) (*Service, error) {
 		Now:          time.Now,
 		Random:       rand.Reader,
 	})
+	s.bundles = api.NewBundles(env.Bundle.Digest(), manifest)
 	runner, err := conductor.Observe(
 		flow.New(stages, env.Blobs, flow.Settings{Framing: manifest.Framing, Limits: limits}),
 		otel.GetTracerProvider(), otel.GetMeterProvider())
@@ -81,8 +83,11 @@ func New(_ context.Context, env Env, c Config) (*Service, error) {
 	return s, nil
 }
 
-// Register registers GenerationService.
-func (s *Service) Register(to grpc.ServiceRegistrar) { s.api.Register(to) }
+// Register registers GenerationService and BundleService.
+func (s *Service) Register(to grpc.ServiceRegistrar) {
+	s.api.Register(to)
+	s.bundles.Register(to)
+}
 
 // Run works on generations until ctx ends, then finishes those in hand within
 // the grace or leaves them to other gateways. Photos of generations that have
@@ -105,7 +110,8 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
-// Close ends the connections to the stages. Call it after Run.
+// Close ends the connections to the stages and to its own server. Call it after
+// Run.
 func (s *Service) Close() error {
 	errs := make([]error, 0, len(s.conns))
 	for _, conn := range s.conns {

@@ -23,6 +23,8 @@ type Program struct {
 	Gateway Config
 	// RPC is the gRPC server.
 	RPC rpc.Config
+	// HTTP is REST and the web page, on the same address.
+	HTTP HTTP
 	// Telemetry is logs, traces and metrics.
 	Telemetry telemetry.Config
 }
@@ -34,6 +36,7 @@ func (p *Program) Register(s *config.Set) {
 	p.Mesh.Register(s)
 	p.Gateway.Register(s)
 	p.RPC.Register(s)
+	p.HTTP.Register(s)
 	p.Telemetry.Register(s)
 }
 
@@ -42,6 +45,7 @@ func (p *Program) Validate(problems *config.Problems) {
 	p.Mesh.Validate(problems)
 	p.Gateway.Validate(problems)
 	p.RPC.Validate(problems)
+	p.HTTP.Validate(problems)
 	p.Telemetry.Validate(problems)
 }
 
@@ -60,5 +64,8 @@ func (p *Program) Run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	s.Register(host.Server)
+	if err := s.RegisterHTTP(host.Server, p.HTTP); err != nil {
+		return err
+	}
 	return host.Run(ctx, s.Run)
 }

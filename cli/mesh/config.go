@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/facestudio/facestudio/gateway"
 	"github.com/facestudio/facestudio/services/config"
 	"github.com/facestudio/facestudio/services/rpc"
 	"github.com/facestudio/facestudio/services/worker"
@@ -22,6 +23,8 @@ type Config struct {
 	Models worker.Models
 	// RPC is the gRPC server. An empty Listen serves only Dial.
 	RPC rpc.Config
+	// HTTP is REST and the web page, on the address of the gRPC server.
+	HTTP gateway.HTTP
 	// IdlePoll is as in worker.ServeSettings. A mesh that lives for one command
 	// sets it low, to end quickly.
 	IdlePoll time.Duration
@@ -35,6 +38,7 @@ func (c *Config) Register(s *config.Set) {
 	s.String(&c.DataDir, "data-dir", DefaultDataDir(), "folder of what the mesh stores: queue and pictures")
 	c.RPC.DefaultListen = DefaultListen
 	c.RPC.Register(s)
+	c.HTTP.Register(s)
 	c.Shared.RegisterBundle(s)
 	c.Models.Register(s)
 }
@@ -43,6 +47,7 @@ func (c *Config) Register(s *config.Set) {
 func (c *Config) Validate(p *config.Problems) {
 	p.Check(c.DataDir != "", "data-dir", "there is no home folder to take by default: name a folder")
 	c.RPC.Validate(p)
+	c.HTTP.Validate(p)
 	c.Shared.ValidateBundle(p)
 	c.Models.Validate(p)
 }

@@ -109,6 +109,11 @@ func (m *Mesh) open(ctx context.Context, c Config) error {
 	}
 	m.onClose(m.gateway.Close)
 	m.gateway.Register(m.server)
+	if m.memory == nil {
+		if err := m.gateway.RegisterHTTP(m.server, c.HTTP); err != nil {
+			return err
+		}
+	}
 	if err := m.build(ctx, env, worker.ServeSettings{Queue: queue, Grace: c.RPC.Grace, IdlePoll: c.IdlePoll}); err != nil {
 		return err
 	}

@@ -108,6 +108,9 @@ func (s *Server) RegisterService(desc *grpc.ServiceDesc, implementation any) {
 // Addr is the address that the server listens on, host:port.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
+// MaxMessage is the largest message that the server takes, bytes.
+func (s *Server) MaxMessage() int { return s.maxMessage }
+
 // Ready makes health answer SERVING, or NOT_SERVING, for the server and all
 // its services.
 func (s *Server) Ready(ready bool) {
