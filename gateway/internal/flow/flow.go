@@ -122,7 +122,14 @@ func New(stages Stages, blobs Blobs, s Settings) *Flow {
 // is to blame; when ctx ended, the error's cause is the context's.
 func (f *Flow) Run(ctx context.Context, job Job, report Report) (Result, error) {
 	r := &run{Flow: f, job: job, want: job.Generation, report: report}
-	result, err := r.do(ctx)
+	var result Result
+	err := r.whileEnrolled(ctx, func(ctx context.Context) (err error) {
+		result, err = r.do(ctx)
+		return err
+	})
+	if err != nil {
+		result.Pictures = nil
+	}
 	if err != nil && ctx.Err() != nil {
 		return result, fmt.Errorf("run generation: %w", context.Cause(ctx))
 	}
