@@ -24,7 +24,7 @@ type goldenFile struct {
 		Sampler       string
 		Karras        bool
 		Strength      float32
-		MasksShape    []int   `json:"masks_shape"`
+		MasksShape    []int `json:"masks_shape"`
 		Masks         []float32
 		FaceEmbeds    [][]float32 `json:"face_embeds"`
 		FirstRowOfRed []float32   `json:"first_row_of_red"`

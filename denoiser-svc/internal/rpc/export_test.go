@@ -1,0 +1,4 @@
+package rpc
+
+// Job reads a request.
+var Job = (*Server).job
