@@ -19,7 +19,7 @@ import (
 // which pictures of the seed are made and kept, how it is run and found again.
 // All output is immaterial too: its numbers begin at firstOutput.
 var immaterial = map[protoreflect.Name]bool{
-	"name": true, "picture_count": true, "best_of": true, "min_similarity": true, "max_tries": true,
+	"name": true, "picture_count": true, "first_index": true, "best_of": true, "min_similarity": true, "max_tries": true,
 	"preview_every": true, "timeout": true, "labels": true,
 }
 

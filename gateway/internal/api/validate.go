@@ -44,7 +44,7 @@ var (
 func validate(g *gatewayv1.Generation, m *bundle.Manifest) error {
 	g.Prompt = strings.TrimSpace(g.GetPrompt())
 	for _, check := range []func(*gatewayv1.Generation, *bundle.Manifest) error{
-		checkSubjects, checkGuidance, checkInPlace, checkBackground, checkSampling, checkCanvas, checkRoom, checkRest,
+		checkSubjects, checkGuidance, checkInPlace, checkBackground, checkSampling, checkCanvas, checkRoom, checkTries, checkRest,
 	} {
 		if err := check(g, m); err != nil {
 			return err
@@ -225,6 +225,7 @@ func fillDefaults(g *gatewayv1.Generation, m *bundle.Manifest) {
 			g.Background = denoiserv1.Background_BACKGROUND_KEEP
 		}
 	}
+	fillTries(g)
 	if g.GetTimeout() == nil {
 		g.Timeout = durationpb.New(defaultTimeout)
 	}

@@ -19,13 +19,17 @@ type attempt struct {
 	look
 }
 
-// try t of picture i is made from the noise of index i + t*n, n being the
-// number of pictures: the first from the picture's own, no two from the same,
-// and none depends on how the others went.
-func (r *run) noiseOf(picture, try int) int { return picture + try*int(r.want.GetPictureCount()) }
+// noiseOf is the index of the noise of a try at a picture: first_index + i +
+// t*n, n being the number of pictures. So the first try is from the picture's
+// own noise, no two are from the same, and none depends on how others went.
+func (r *run) noiseOf(picture, try int) int {
+	return int(r.want.GetFirstIndex()) + picture + try*int(r.want.GetPictureCount())
+}
 
 // pictureOf is the picture that a noise's index is tried for.
-func (r *run) pictureOf(index int) int32 { return int32(index) % r.want.GetPictureCount() }
+func (r *run) pictureOf(index int) int32 {
+	return (int32(index) - r.want.GetFirstIndex()) % r.want.GetPictureCount()
+}
 
 // makePicture makes picture i: as many tries as best_of says, then new ones
 // while the best is below min_similarity. The best is kept, of equal ones the

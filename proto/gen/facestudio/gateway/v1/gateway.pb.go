@@ -636,6 +636,10 @@ type Generation struct {
 	// New tries at most for each picture, 1..8; needs min_similarity. Unset: 3
 	// with min_similarity.
 	MaxTries *int32 `protobuf:"varint,23,opt,name=max_tries,json=maxTries,proto3,oneof" json:"max_tries,omitempty"`
+	// Index of the noise of picture 0, 0 to 65,000: picture i is picture
+	// first_index + i of the seed. So one picture of a seed is made again alone,
+	// and a series is continued.
+	FirstIndex int32 `protobuf:"varint,24,opt,name=first_index,json=firstIndex,proto3" json:"first_index,omitempty"`
 	// Where it is in its life. Output only, like all below.
 	State State `protobuf:"varint,32,opt,name=state,proto3,enum=facestudio.gateway.v1.State" json:"state,omitempty"`
 	// Digest of the bundle that it is pinned to.
@@ -847,6 +851,13 @@ func (x *Generation) GetMinSimilarity() float32 {
 func (x *Generation) GetMaxTries() int32 {
 	if x != nil && x.MaxTries != nil {
 		return *x.MaxTries
+	}
+	return 0
+}
+
+func (x *Generation) GetFirstIndex() int32 {
+	if x != nil {
+		return x.FirstIndex
 	}
 	return 0
 }
@@ -2273,7 +2284,7 @@ const file_facestudio_gateway_v1_gateway_proto_rawDesc = "" +
 	"\x05point\x18\x02 \x01(\v2\x1a.facestudio.media.v1.PointH\x00R\x05point\x12,\n" +
 	"\x03box\x18\x03 \x01(\v2\x18.facestudio.media.v1.BoxH\x00R\x03box\x122\n" +
 	"\x04mask\x18\x04 \x01(\v2\x1c.facestudio.media.v1.PictureH\x00R\x04maskB\a\n" +
-	"\x05where\"\xcf\r\n" +
+	"\x05where\"\xf0\r\n" +
 	"\n" +
 	"Generation\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12D\n" +
@@ -2302,7 +2313,9 @@ const file_facestudio_gateway_v1_gateway_proto_rawDesc = "" +
 	"\abest_of\x18\x15 \x01(\x05H\bR\x06bestOf\x88\x01\x01\x12*\n" +
 	"\x0emin_similarity\x18\x16 \x01(\x02H\tR\rminSimilarity\x88\x01\x01\x12 \n" +
 	"\tmax_tries\x18\x17 \x01(\x05H\n" +
-	"R\bmaxTries\x88\x01\x01\x122\n" +
+	"R\bmaxTries\x88\x01\x01\x12\x1f\n" +
+	"\vfirst_index\x18\x18 \x01(\x05R\n" +
+	"firstIndex\x122\n" +
 	"\x05state\x18  \x01(\x0e2\x1c.facestudio.gateway.v1.StateR\x05state\x12\x16\n" +
 	"\x06bundle\x18! \x01(\tR\x06bundle\x12;\n" +
 	"\bprogress\x18\" \x01(\v2\x1f.facestudio.gateway.v1.ProgressR\bprogress\x12@\n" +
