@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,50 +24,47 @@ func (a *app) generateCommand() *cobra.Command {
 	set := config.NewSet("generate", &to, &l)
 	cmd := &cobra.Command{
 		Use:   "generate --face photo [--style picture] [--prompt text]",
-		Short: "Make pictures of a person",
+		Short: "Make pictures of one person or several",
 		Long: `Generate makes pictures of the person in the photos, by a style picture, by a
 prompt, or by both. Without --server it runs the mesh inside this command.
+
+Several people are a --subject each, at most 8. They become the people of the
+style picture from left to right, or where --at says; people that are left over
+keep the look of the style picture without an identity. Without a style picture
+--at places each by a box or a mask. The weights of a --mix are divided by their
+sum.
 
 It exits with 0 when the pictures are made, 1 on failure, 2 for a wrong flag or
 setting, 3 for bad input such as a photo without a face, 4 when it was cancelled
 or ran out of time, and 5 when the mesh cannot be reached.`,
 		Example: `  facestudio generate --face ada.jpg --style poster.jpg -o out.png
   facestudio generate --face ada.jpg --face ada2.jpg --prompt "a smiling woman with red hair" --seed 7
-  facestudio generate --face ada.jpg --style poster.jpg --background keep --prompt "a smile" --alpha 0.5`,
+  facestudio generate --face ada.jpg --style poster.jpg --background keep --prompt "a smile" --alpha 0.5
+  facestudio generate --subject ada=a1.jpg,a2.jpg --subject bob=b.jpg --at bob=0 --style couple.jpg --size 256x128
+  facestudio generate --subject ada=a.jpg --subject bob=b.jpg --mix child=ada:0.5,bob:0.5 --style portrait.jpg`,
 		Args: exactly(0, "takes flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := set.Resolve(a.lookup); err != nil {
 				return err
 			}
-			if err := checkOutput(output); err != nil {
+			format, err := formatOf(output)
+			if err != nil {
 				return err
 			}
 			g, err := w.generation(cmd)
 			if err != nil {
 				return err
 			}
+			g.OutputFormat = format
 			return a.connected(cmd.Context(), &to, &l, func(ctx context.Context, conn *grpc.ClientConn) error {
 				return a.generate(ctx, gatewayv1.NewGenerationServiceClient(conn), g, &w, output)
 			})
 		},
 	}
 	w.register(cmd)
-	cmd.Flags().StringVarP(&output, "output", "o", "out.png", "file to write, PNG; with --count, out-0.png and so on")
+	cmd.Flags().StringVarP(&output, "output", "o", "out.png", "file to write: .png, .jpg or .webp says the format; with --count, out-0.png and so on")
 	cmd.Flags().AddFlagSet(set.Flags())
 	return cmd
-}
-
-// checkOutput finds a place that cannot be written before any work is done.
-func checkOutput(path string) error {
-	if ext := filepath.Ext(path); ext != ".png" {
-		return usage("--output %s: pictures are PNG, name the file .png", path)
-	}
-	dir := filepath.Dir(path)
-	info, err := os.Stat(dir)
-	if err != nil || !info.IsDir() {
-		return usage("--output %s: there is no folder %s, make it first", path, dir)
-	}
-	return nil
 }
 
 // generate creates, follows and fetches one generation.
@@ -156,13 +151,17 @@ func (a *app) printResult(g *gatewayv1.Generation, w *wish, files []string, took
 				verdict.GetFault().GetMessage(), reasonName(verdict.GetFault().GetReason()))
 		}
 	}
+	if said := whoIsWho(g); said != "" {
+		fmt.Fprintln(a.errs, said)
+	}
 	for i, picture := range g.GetPictures() {
-		text := fmt.Sprintf("%s  %dx%d, seed %d", files[i], picture.GetWidth(), picture.GetHeight(), g.GetSeed())
-		if faces := picture.GetFaces(); len(faces) > 0 {
-			text += fmt.Sprintf(", face similarity %.2f", faces[0].GetSimilarity())
-		}
-		if _, err := fmt.Fprintf(a.out, "%s, %.1f s\n", text, took.Seconds()); err != nil {
+		_, err := fmt.Fprintf(a.out, "%s  %dx%d, seed %d, %s, %.1f s\n",
+			files[i], picture.GetWidth(), picture.GetHeight(), g.GetSeed(), faceText(g, picture), took.Seconds())
+		if err != nil {
 			return err
+		}
+		for _, line := range remarks(picture) {
+			fmt.Fprintf(a.errs, "%s: %s\n", files[i], line)
 		}
 	}
 	return nil

@@ -1,8 +1,11 @@
 package command
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,14 +19,18 @@ import (
 
 // wish is what the flags of generate say.
 type wish struct {
-	faces         []string
+	people
 	style, prompt string
 	alpha         float32
 	seed          uint64
 	steps, count  int32
 	guidance      float32
 	width, height int32
+	size          string
 	background    string
+	sampler       string
+	karras        bool
+	strength      float32
 	inPlace       bool
 	timeout       time.Duration
 	previewEvery  int32
@@ -36,10 +43,22 @@ var backgrounds = map[string]denoiserv1.Background{
 	"keep":   denoiserv1.Background_BACKGROUND_KEEP,
 }
 
+var samplers = map[string]denoiserv1.Sampler{
+	"euler-ancestral": denoiserv1.Sampler_SAMPLER_EULER_ANCESTRAL,
+	"euler":           denoiserv1.Sampler_SAMPLER_EULER,
+	"ddim":            denoiserv1.Sampler_SAMPLER_DDIM,
+	"dpmpp-2m":        denoiserv1.Sampler_SAMPLER_DPMPP_2M,
+	"unipc":           denoiserv1.Sampler_SAMPLER_UNIPC,
+}
+
+func samplerNames() []string {
+	return slices.SortedFunc(maps.Keys(samplers), func(a, b string) int { return cmp.Compare(samplers[a], samplers[b]) })
+}
+
 func (w *wish) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringArrayVar(&w.faces, "face", nil, "photo of the person; repeated: several photos of the same person")
+	w.people.register(f)
 	f.StringVar(&w.style, "style", "", "picture that says what the result looks like but for the face")
 	f.StringVar(&w.prompt, "prompt", "", "what the result should show, in words")
 	f.Float32Var(&w.alpha, "alpha", 0, "weight of the style against the prompt, 0..1 (default: 1 with only a style, 0 with only a prompt, 0.5 with both)")
@@ -49,7 +68,11 @@ func (w *wish) register(cmd *cobra.Command) {
 	f.Int32Var(&w.count, "count", 0, "number of pictures, 1..8 (default: 1)")
 	f.Int32Var(&w.width, "width", 0, "width, pixels (default: the bundle's)")
 	f.Int32Var(&w.height, "height", 0, "height, pixels (default: the bundle's)")
+	f.StringVar(&w.size, "size", "", "width and height at once, for example 256x128; several people need a wide picture")
 	f.StringVar(&w.background, "background", "", "what guides the pixels that belong to nobody: random, mean or keep (keep leaves the style's)")
+	f.StringVar(&w.sampler, "sampler", "", "how noise becomes the picture: "+strings.Join(samplerNames(), ", ")+" (default: the bundle's)")
+	f.BoolVar(&w.karras, "karras", false, "space the noise levels as Karras et al. 2022; for euler, dpmpp-2m and unipc")
+	f.Float32Var(&w.strength, "strength", 0, "start from the style picture, noised to this share of the steps, above 0 to 1 (default: start from noise alone)")
 	f.BoolVar(&w.inPlace, "in-place", false, "put the people into the style picture itself, a photo of any size: their heads are made anew, every other pixel stays")
 	f.DurationVar(&w.timeout, "timeout", 0, "how long it may take (default: 10m)")
 	f.StringToStringVar(&w.labels, "label", nil, "key=value that helps to find it again")
@@ -59,20 +82,12 @@ func (w *wish) register(cmd *cobra.Command) {
 // generation reads the files and builds the request. Flags that were not given
 // stay unset, so that the server's defaults hold.
 func (w *wish) generation(cmd *cobra.Command) (*gatewayv1.Generation, error) {
-	if len(w.faces) == 0 {
-		return nil, usage("--face is missing: give a photo of the person")
-	}
 	given := cmd.Flags().Changed
-	g := &gatewayv1.Generation{Prompt: w.prompt, Labels: w.labels, PreviewEvery: w.previewEvery, InPlace: w.inPlace}
-	subject := &gatewayv1.GenerationSubject{}
-	for _, path := range w.faces {
-		photo, err := readPhoto(path, "--face "+path)
-		if err != nil {
-			return nil, err
-		}
-		subject.Photos = append(subject.Photos, photo)
+	g := &gatewayv1.Generation{Prompt: w.prompt, Labels: w.labels, PreviewEvery: w.previewEvery, InPlace: w.inPlace, KarrasSigmas: w.karras}
+	var err error
+	if g.Subjects, err = w.people.subjects(); err != nil {
+		return nil, err
 	}
-	g.Subjects = []*gatewayv1.GenerationSubject{subject}
 	if w.style != "" {
 		style, err := readPhoto(w.style, "--style "+w.style)
 		if err != nil {
@@ -87,6 +102,23 @@ func (w *wish) generation(cmd *cobra.Command) (*gatewayv1.Generation, error) {
 		}
 		g.Background = background
 	}
+	if given("sampler") {
+		sampler, ok := samplers[strings.ToLower(w.sampler)]
+		if !ok {
+			return nil, usage("--sampler %s is unknown: use %s", w.sampler, strings.Join(samplerNames(), ", "))
+		}
+		g.Sampler = sampler
+	}
+	if given("size") {
+		if given("width") || given("height") {
+			return nil, usage("--size %s: it is width and height, leave --width and --height out", w.size)
+		}
+		var rest string
+		if n, _ := fmt.Sscanf(w.size, "%dx%d%s", &w.width, &w.height, &rest); n != 2 {
+			return nil, usage("--size %s: write WIDTHxHEIGHT, for example 256x128", w.size)
+		}
+		g.Width, g.Height = &w.width, &w.height
+	}
 	for name, set := range map[string]func(){
 		"alpha":    func() { g.Alpha = &w.alpha },
 		"seed":     func() { g.Seed = &w.seed },
@@ -95,6 +127,7 @@ func (w *wish) generation(cmd *cobra.Command) (*gatewayv1.Generation, error) {
 		"count":    func() { g.PictureCount = &w.count },
 		"width":    func() { g.Width = &w.width },
 		"height":   func() { g.Height = &w.height },
+		"strength": func() { g.Strength = &w.strength },
 		"timeout":  func() { g.Timeout = durationpb.New(w.timeout) },
 	} {
 		if given(name) {
@@ -116,9 +149,8 @@ func readPhoto(path, field string) (*mediav1.Picture, error) {
 // itself when it came from none.
 func (w *wish) flag(field string) string {
 	field = strings.TrimPrefix(field, "generation.")
-	var index int
-	if _, err := fmt.Sscanf(field, "subjects[0].photos[%d]", &index); err == nil && index >= 0 && index < len(w.faces) {
-		return "--face " + w.faces[index]
+	if flag, ok := w.people.flag(field); ok {
+		return flag
 	}
 	switch field {
 	case "style":
@@ -131,7 +163,14 @@ func (w *wish) flag(field string) string {
 		return "--label"
 	case "in_place":
 		return "--in-place"
-	case "prompt", "alpha", "seed", "steps", "width", "height", "background", "timeout":
+	case "karras_sigmas":
+		return "--karras"
+	case "width", "height":
+		if w.size != "" {
+			return "--size"
+		}
+		return "--" + field
+	case "prompt", "alpha", "seed", "steps", "background", "sampler", "strength", "timeout":
 		return "--" + field
 	}
 	return field
