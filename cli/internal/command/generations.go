@@ -122,10 +122,10 @@ func named(arg string) string {
 func (a *app) getCommand() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{Use: "get generation", Short: "Show a generation, and fetch its pictures", Args: exactly(1, "takes one generation")}
-	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write the pictures to, PNG; empty writes none")
+	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write the pictures to, named as their format is; empty writes none")
 	return a.remotely(cmd, func(ctx context.Context, client gatewayv1.GenerationServiceClient, args []string) error {
 		if output != "" {
-			if err := checkOutput(output); err != nil {
+			if _, err := formatOf(output); err != nil {
 				return err
 			}
 		}
@@ -136,6 +136,9 @@ func (a *app) getCommand() *cobra.Command {
 			return err
 		}
 		if output != "" {
+			if err := checkFits(output, g); err != nil {
+				return err
+			}
 			if _, err := fetch(ctx, client, g, output); err != nil {
 				return err
 			}
@@ -201,7 +204,10 @@ func (a *app) printGeneration(g *gatewayv1.Generation) error {
 		row("doing", stageName(p.GetStage()))
 	}
 	for _, picture := range g.GetPictures() {
-		row("picture", fmt.Sprintf("%s  %dx%d", picture.GetName(), picture.GetWidth(), picture.GetHeight()))
+		row("picture", fmt.Sprintf("%s  %dx%d, %s", picture.GetName(), picture.GetWidth(), picture.GetHeight(), faceText(g, picture)))
+		for _, line := range remarks(picture) {
+			row("", line)
+		}
 	}
 	if f := g.GetFault(); f != nil {
 		row("fault", reasonName(f.GetReason())+": "+f.GetMessage())

@@ -20,6 +20,7 @@ import (
 // wish is what the flags of generate say.
 type wish struct {
 	people
+	choice
 	style, prompt string
 	alpha         float32
 	seed          uint64
@@ -74,6 +75,7 @@ func (w *wish) register(cmd *cobra.Command) {
 	f.BoolVar(&w.karras, "karras", false, "space the noise levels as Karras et al. 2022; for euler, dpmpp-2m and unipc")
 	f.Float32Var(&w.strength, "strength", 0, "start from the style picture, noised to this share of the steps, above 0 to 1 (default: start from noise alone)")
 	f.BoolVar(&w.inPlace, "in-place", false, "put the people into the style picture itself, a photo of any size: their heads are made anew, every other pixel stays")
+	w.choice.register(f)
 	f.DurationVar(&w.timeout, "timeout", 0, "how long it may take (default: 10m)")
 	f.StringToStringVar(&w.labels, "label", nil, "key=value that helps to find it again")
 	f.Lookup("label").DefValue = ""
@@ -119,6 +121,7 @@ func (w *wish) generation(cmd *cobra.Command) (*gatewayv1.Generation, error) {
 		}
 		g.Width, g.Height = &w.width, &w.height
 	}
+	w.choice.set(cmd, g)
 	for name, set := range map[string]func(){
 		"alpha":    func() { g.Alpha = &w.alpha },
 		"seed":     func() { g.Seed = &w.seed },
@@ -150,6 +153,9 @@ func readPhoto(path, field string) (*mediav1.Picture, error) {
 func (w *wish) flag(field string) string {
 	field = strings.TrimPrefix(field, "generation.")
 	if flag, ok := w.people.flag(field); ok {
+		return flag
+	}
+	if flag, ok := w.choice.flag(field); ok {
 		return flag
 	}
 	switch field {
