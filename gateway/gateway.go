@@ -44,6 +44,8 @@ type Service struct {
 	config    Config
 	api       *api.Service
 	bundles   *api.Bundles
+	subjects  *api.Subjects
+	people    people
 	conductor *conductor.Conductor
 	records   *jobqueue.Records
 	eraser    *erase.Eraser
@@ -52,9 +54,13 @@ type Service struct {
 
 // New builds a gateway. Connections to stages that are called over plain gRPC
 // are made with the first call.
-func New(_ context.Context, env Env, c Config) (*Service, error) {
+func New(ctx context.Context, env Env, c Config) (*Service, error) {
 	s := &Service{config: c, records: env.Queue.Records()}
-	stages, err := s.connect(jobqueue.NewConn(env.Queue, jobqueue.ConnSettings{Bundle: env.Bundle.ID()}))
+	queue := jobqueue.NewConn(env.Queue, jobqueue.ConnSettings{Bundle: env.Bundle.ID()})
+	stages, err := s.connect(queue)
+	if err == nil {
+		s.people, err = openPeople(ctx, env)
+	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -62,17 +68,26 @@ func New(_ context.Context, env Env, c Config) (*Service, error) {
 	limits := imaging.Limits{}
 	records := record.New(env.Queue, time.Now)
 	s.eraser = erase.New(env.Blobs, records, env.Log)
-	s.api = api.New(records, env.Blobs, api.Settings{
+	settings := api.Settings{
 		Bundle:       env.Bundle.Digest(),
 		Manifest:     manifest,
 		CheckPicture: func(data []byte) error { return imaging.Check(data, limits) },
 		Ended:        s.eraser.Ended,
-		Now:          time.Now,
-		Random:       rand.Reader,
-	})
+		CheckEnrolled: func(ctx context.Context, tenant, name string) error {
+			_, err := s.people.embeddings.Embedding(ctx, tenant, name)
+			return err
+		},
+		Now:    time.Now,
+		Random: rand.Reader,
+	}
+	s.api = api.New(records, env.Blobs, settings)
+	if c.Encoder != "" && c.Encoder != QueueTransport {
+		queue = nil
+	}
+	s.subjects = s.serveSubjects(env, stages, queue, settings)
 	s.bundles = api.NewBundles(env.Bundle.Digest(), manifest)
 	runner, err := conductor.Observe(
-		flow.New(stages, env.Blobs, flow.Settings{Framing: manifest.Framing, Limits: limits}),
+		flow.New(stages, env.Blobs, flow.Settings{Framing: manifest.Framing, Limits: limits, Subjects: s.people.embeddings}),
 		otel.GetTracerProvider(), otel.GetMeterProvider())
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -83,20 +98,22 @@ func New(_ context.Context, env Env, c Config) (*Service, error) {
 	return s, nil
 }
 
-// Register registers GenerationService and BundleService.
+// Register registers GenerationService, SubjectService and BundleService.
 func (s *Service) Register(to grpc.ServiceRegistrar) {
 	s.api.Register(to)
+	s.subjects.Register(to)
 	s.bundles.Register(to)
 }
 
 // Run works on generations until ctx ends, then finishes those in hand within
 // the grace or leaves them to other gateways. Photos of generations that have
-// ended are removed on the way.
+// ended, and subjects that have expired, are removed on the way.
 func (s *Service) Run(ctx context.Context) error {
 	// The last ones to erase are those of the generations that end last.
 	erasing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var beside sync.WaitGroup
 	beside.Go(func() { s.eraser.Run(erasing) })
+	beside.Go(func() { s.people.remover.Run(erasing) })
 	defer beside.Wait()
 	defer stop()
 	err := s.records.Work(ctx, jobqueue.WorkSettings{

@@ -52,6 +52,9 @@ func (s *Service) CreateGeneration(ctx context.Context, req *gatewayv1.CreateGen
 			return nil, err
 		}
 	}
+	if err := s.checkEnrolled(ctx, call.Tenant, asked); err != nil {
+		return nil, err
+	}
 	if err := s.store(ctx, call.Tenant, asked, uploads); err != nil {
 		return nil, err
 	}

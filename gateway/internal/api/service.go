@@ -47,6 +47,9 @@ type Settings struct {
 	// Ended, if not nil, is told of every generation that a caller cancelled
 	// before anybody worked on it.
 	Ended func(tenant string, g *gatewayv1.Generation)
+	// CheckEnrolled, if not nil, refuses the name of an enrolled subject of a
+	// tenant that cannot be used, with a fault about field "name".
+	CheckEnrolled func(ctx context.Context, tenant, name string) error
 	// Now is the clock.
 	Now func() time.Time
 	// Random is the source of ids and seeds.
