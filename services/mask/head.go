@@ -1,7 +1,5 @@
 package mask
 
-import "math"
-
 // Ellipse is an upright ellipse on a canvas, pixels: middle and half axes.
 type Ellipse struct{ X, Y, RX, RY float64 }
 
@@ -24,44 +22,69 @@ type Head struct {
 	Face Ellipse
 }
 
+// Shares of the canvas' shorter side.
 const (
-	// headOut and headIn are how far the soft edge of a head reaches outwards
-	// and inwards, as shares of the canvas' shorter side: 4 pixels each at 128,
-	// together one cell of latents of factor 8.
-	headOut = 1.0 / 32
-	headIn  = 1.0 / 32
-	// headSpare is by how much the region is wider than the matte: 4 pixels at
-	// 128, more than the feather of whoever composes with it.
-	headSpare = 1.0 / 32
+	// headEdge is how far the soft edge of a head reaches outwards: 6 pixels at
+	// 128. All of the old head is replaced, its outline too; the edge lies in
+	// what is around it, which the new picture continues.
+	headEdge = 6.0 / 128
+	// headSmooth is what of a head's outline is too small to follow: spikes that
+	// are narrower than twice that, and the edge's own steps.
+	headSmooth = 2.0 / 128
+	// headSpare is by how much the region is wider than the matte: more than
+	// the feather of whoever composes with it.
+	headSpare = 3.0 / 128
 )
 
 // Matte returns how much of each pixel of a w x h canvas is new when the head
 // is made anew, 0..1, and the region to make, 0 or 1, which is wider. The matte
-// falls smoothly (3t^2 - 2t^3) over the head's edge; it is 0 along the canvas'
-// border, and where another person surely is. The region reaches beyond it, so
-// that wherever the matte is above 0 there is something new that goes on.
+// falls smoothly (3t^2 - 2t^3) beyond the head's edge, and towards the canvas'
+// border, where it is 0, as it is where another person surely is. The region
+// reaches beyond it, so that wherever the matte is above 0 there is something
+// new that goes on.
 func (p Head) Matte(w, h int) (matte, region []float32) {
 	side := float64(min(w, h))
-	out, in, spare := side*headOut, side*headIn, side*headSpare
-	border := int(math.Ceil(out))
+	edge, smooth := side*headEdge, side*headSmooth
 	head := make([]bool, w*h)
 	for i := range head {
 		x, y := i%w, i/w
-		if x <= border || y <= border || x >= w-1-border || y >= h-1-border {
-			continue
-		}
 		mine := p.Person[i] >= 0.5 && p.Around.contains(x, y)
 		head[i] = (mine || p.Face.contains(x, y)) && p.others(i) < 0.5
 	}
+	away := Distance(opened(head, w, h, smooth), w, h)
 	matte, region = make([]float32, w*h), make([]float32, w*h)
-	for i, d := range Distance(head, w, h) {
-		t := max(0, min(1, (out-d)/(out+in)))
-		matte[i] = float32(t*t*(3-2*t)) * (1 - p.others(i))
-		if d <= out+spare {
+	for i, d := range away {
+		matte[i] = step(1 - d/edge)
+		if d <= edge+side*(headSmooth+headSpare) {
 			region[i] = 1
 		}
 	}
+	matte = Feather(matte, w, h, int(smooth))
+	for i := range matte {
+		x, y := i%w, i/w
+		matte[i] *= step(float64(min(x, y, w-1-x, h-1-y))/edge) * (1 - p.others(i))
+	}
 	return matte, region
+}
+
+// opened is a region without what is narrower than 2r: it is worn away by r,
+// and what is left grows by r.
+func opened(region []bool, w, h int, r float64) []bool {
+	core := make([]bool, len(region))
+	for i, d := range Distance(region, w, h) {
+		core[i] = d <= -r
+	}
+	out := make([]bool, len(region))
+	for i, d := range Distance(core, w, h) {
+		out[i] = d <= r && region[i]
+	}
+	return out
+}
+
+// step rises smoothly from 0 at t = 0 to 1 at t = 1.
+func step(t float64) float32 {
+	t = max(0, min(1, t))
+	return float32(t * t * (3 - 2*t))
 }
 
 // others is how surely another person is at a pixel, 0..1.

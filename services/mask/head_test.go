@@ -71,7 +71,7 @@ func TestHeadMatte(t *testing.T) {
 				if m > 0 && region[i] != 1 {
 					t.Fatalf("at %d, %d the matte is %v, but nothing is made there", x, y, m)
 				}
-				if y > 0 && math.Abs(float64(m-matte[i-n])) > 0.25 && len(test.head.Others) == 0 {
+				if y > 0 && math.Abs(float64(m-matte[i-n])) > 0.3 && len(test.head.Others) == 0 {
 					t.Fatalf("the matte jumps from %v to %v at %d, %d", matte[i-n], m, x, y)
 				}
 			}
