@@ -8,6 +8,7 @@ import (
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
 	segmenterv1 "github.com/facestudio/facestudio/proto/gen/facestudio/segmenter/v1"
 	segmenter "github.com/facestudio/facestudio/segmenter-svc"
+	"github.com/facestudio/facestudio/services/blob"
 	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/imaging"
 	"github.com/facestudio/facestudio/services/testkit"
@@ -23,7 +24,7 @@ func inline(data []byte) *mediav1.Picture {
 	return &mediav1.Picture{Source: &mediav1.Picture_Data{Data: data}}
 }
 
-func masks(t *testing.T, c segmenterv1.SegmenterServiceClient, req *segmenterv1.SegmentPeopleRequest) []*imaging.Gray {
+func masks(t *testing.T, c segmenterv1.SegmenterServiceClient, blobs *blob.Store, req *segmenterv1.SegmentPeopleRequest) []*imaging.Gray {
 	t.Helper()
 	req.Picture = inline(testkit.ExampleFace(t))
 	out, err := c.SegmentPeople(t.Context(), req)
@@ -32,7 +33,11 @@ func masks(t *testing.T, c segmenterv1.SegmenterServiceClient, req *segmenterv1.
 	}
 	var read []*imaging.Gray
 	for _, m := range out.GetMasks() {
-		g, err := imaging.DecodeGray(m.GetData(), imaging.Limits{MinSide: 1})
+		data, err := blobs.Picture(t.Context(), "", m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := imaging.DecodeGray(data, imaging.Limits{MinSide: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,18 +47,20 @@ func masks(t *testing.T, c segmenterv1.SegmenterServiceClient, req *segmenterv1.
 }
 
 func TestSegmentPeople(t *testing.T) {
-	c := segmenterv1.NewSegmenterServiceClient(stage.Dial(t, stage.Build(t, segmenter.Build, stage.Env(t))))
+	env := stage.Env(t)
+	c := segmenterv1.NewSegmenterServiceClient(stage.Dial(t, stage.Build(t, segmenter.Build, env)))
 	for name, test := range map[string]struct {
 		req  *segmenterv1.SegmentPeopleRequest
 		w, h int
 	}{
-		"one":           {&segmenterv1.SegmentPeopleRequest{Faces: []*mediav1.Box{left}}, 128, 128},
-		"two":           {&segmenterv1.SegmentPeopleRequest{Faces: []*mediav1.Box{left, right}}, 128, 128},
-		"of other size": {&segmenterv1.SegmentPeopleRequest{Faces: []*mediav1.Box{left, right}, Width: 96, Height: 64}, 96, 64},
-		"outside":       {&segmenterv1.SegmentPeopleRequest{Faces: []*mediav1.Box{{X: -500, Y: 900, Width: 10, Height: 10}}}, 128, 128},
+		"one":                     {&segmenterv1.SegmentPeopleRequest{Faces: []*mediav1.Box{left}}, 128, 128},
+		"two":                     {&segmenterv1.SegmentPeopleRequest{Faces: []*mediav1.Box{left, right}}, 128, 128},
+		"of other size":           {&segmenterv1.SegmentPeopleRequest{Faces: []*mediav1.Box{left, right}, Width: 96, Height: 64}, 96, 64},
+		"too large for a message": {&segmenterv1.SegmentPeopleRequest{Faces: []*mediav1.Box{left, right}, Width: 2048, Height: 2048}, 2048, 2048},
+		"outside":                 {&segmenterv1.SegmentPeopleRequest{Faces: []*mediav1.Box{{X: -500, Y: 900, Width: 10, Height: 10}}}, 128, 128},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := masks(t, c, test.req)
+			got := masks(t, c, env.Blobs, test.req)
 			if len(got) != len(test.req.GetFaces()) || got[0].W != test.w || got[0].H != test.h {
 				t.Fatalf("%d masks of %dx%d", len(got), got[0].W, got[0].H)
 			}

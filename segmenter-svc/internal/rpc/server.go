@@ -11,6 +11,7 @@ import (
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
 	segmenterv1 "github.com/facestudio/facestudio/proto/gen/facestudio/segmenter/v1"
 	"github.com/facestudio/facestudio/segmenter-svc/internal/people"
+	"github.com/facestudio/facestudio/services/blob"
 	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/imaging"
 	"github.com/facestudio/facestudio/services/jobqueue"
@@ -21,9 +22,6 @@ const (
 	maxFaces = 8
 	maxSide  = 4096
 )
-
-// retention is where masks are stored that are too large for a message.
-const retention = "masks"
 
 // Pictures gives and stores the bytes of pictures.
 type Pictures interface {
@@ -85,7 +83,7 @@ func (s *Server) SegmentPeople(ctx context.Context, req *segmenterv1.SegmentPeop
 		if err != nil {
 			return nil, fmt.Errorf("encode a mask: %w", err)
 		}
-		m, err := s.Pictures.PutPicture(ctx, call.Tenant, retention, png, "image/png")
+		m, err := s.Pictures.PutPicture(ctx, call.Tenant, blob.Day, png, "image/png")
 		if err != nil {
 			return nil, err
 		}
