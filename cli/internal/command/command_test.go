@@ -63,7 +63,7 @@ func TestWrongUse(t *testing.T) {
 		{"no face", []string{"generate", "--style", ada}, 2, "--face"},
 		{"no number", []string{"generate", "--face", ada, "--alpha", "lots"}, 2, "alpha"},
 		{"unknown background", []string{"generate", "--face", ada, "--style", ada, "--background", "blue"}, 2, "random, mean or keep"},
-		{"no PNG", []string{"generate", "--face", ada, "--style", ada, "-o", filepath.Join(dir, "a.jpg")}, 2, ".png"},
+		{"no format of ours", []string{"generate", "--face", ada, "--style", ada, "-o", filepath.Join(dir, "a.gif")}, 2, ".webp"},
 		{"no folder", []string{"generate", "--face", ada, "--style", ada, "-o", filepath.Join(dir, "no", "a.png")}, 2, "no folder"},
 		{"no bundle", []string{"generate", "--face", ada, "--style", ada, "--bundle", dir, "-o", filepath.Join(dir, "a.png")}, 2, "bundle.json"},
 		{"wrong settings", []string{"up", "--threads", "-1", "--slots", "0"}, 2, "threads"},

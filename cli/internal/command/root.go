@@ -61,8 +61,8 @@ whole inside this command.`,
 	})
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print results and errors as JSON")
 	root.AddCommand(
-		a.upCommand(), a.generateCommand(), a.viewsCommand(), a.generationsCommand(),
-		a.doctorCommand(), a.bundleCommand(), a.benchCommand(), a.sheetCommand(), a.versionCommand(),
+		a.upCommand(), a.generateCommand(), a.viewsCommand(), a.subjectsCommand(), a.generationsCommand(),
+		a.replayCommand(), a.doctorCommand(), a.bundleCommand(), a.benchCommand(), a.sheetCommand(), a.versionCommand(),
 	)
 	return root
 }
