@@ -20,10 +20,19 @@ type failure struct {
 	Reason string `json:"reason,omitempty"`
 	// Field is what is to blame: a flag with its file, a setting or a path.
 	Field string `json:"field,omitempty"`
+	// Others are further fields to blame, where there are several.
+	Others []otherField `json:"others,omitempty"`
 	// Retryable says that the same command may succeed later.
 	Retryable bool `json:"retryable,omitempty"`
 	// ExitCode is the command's.
 	ExitCode int `json:"exit_code"`
+}
+
+// otherField is one more field that is to blame.
+type otherField struct {
+	Field   string `json:"field"`
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
 }
 
 func describe(err error) failure {
@@ -41,6 +50,9 @@ func describe(err error) failure {
 	}
 	out.Message, out.Field, out.Retryable = f.Message, f.Field, f.Retryable
 	out.Reason = reasonName(f.Reason)
+	for _, o := range f.Others {
+		out.Others = append(out.Others, otherField{o.GetField(), reasonName(o.GetReason()), o.GetMessage()})
+	}
 	return out
 }
 
@@ -61,6 +73,9 @@ func printFailure(w io.Writer, err error, asJSON bool) {
 	}
 	if f.Reason != "" {
 		fmt.Fprintf(w, "  reason: %s\n", f.Reason)
+	}
+	for _, o := range f.Others {
+		fmt.Fprintf(w, "  also:   %s: %s (%s)\n", o.Field, o.Message, o.Reason)
 	}
 	if f.Retryable {
 		fmt.Fprintln(w, "  the same command may succeed later")
