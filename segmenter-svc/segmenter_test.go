@@ -33,7 +33,7 @@ func masks(t *testing.T, c segmenterv1.SegmenterServiceClient, blobs *blob.Store
 	}
 	var read []*imaging.Gray
 	for _, m := range out.GetMasks() {
-		data, err := blobs.Picture(t.Context(), "", m)
+		data, err := blobs.Picture(t.Context(), stage.Tenant, m)
 		if err != nil {
 			t.Fatal(err)
 		}
