@@ -63,7 +63,7 @@ func (r *run) encode(ctx context.Context, png []byte) ([]byte, string, error) {
 		return nil, "", fmt.Errorf("wait: %w", err)
 	}
 	defer r.decoders.Release(1)
-	p, err := imaging.Decode(png, imaging.Limits{MinSide: 1})
+	p, err := imaging.Decode(png, imaging.Limits{MinSide: 1, MaxBytes: maxPlaced})
 	if err != nil {
 		return nil, "", err
 	}

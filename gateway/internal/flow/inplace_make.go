@@ -10,6 +10,7 @@ import (
 	denoiserv1 "github.com/facestudio/facestudio/proto/gen/facestudio/denoiser/v1"
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
+	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
 	"github.com/facestudio/facestudio/services/blob"
 	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/imaging"
@@ -20,6 +21,17 @@ import (
 // of person k is made from the noise of index k * 2^16 + i, so a head's noise
 // depends neither on how many pictures nor on which people are asked for.
 const laneBits = 16
+
+const (
+	// maxPlaced is the most bytes of a photo with new heads, as PNG: it must fit
+	// a message to the caller.
+	maxPlaced = 60 << 20
+	// maxProof is the most bytes of a picture that the encoder reads.
+	maxProof = 16 << 20
+	// proofQuality is the JPEG quality of what it is shown in place of a larger
+	// one; the largest photo that is decoded stays below maxProof with it.
+	proofQuality = 85
+)
 
 // produce makes picture index, by one call of the denoiser or, in place, by one for
 // each head.
@@ -117,13 +129,38 @@ func (r *run) pasteHeads(ctx context.Context, index int, heads []*head, made []*
 	if encoded, err = provenance.Sign(encoded, record); err != nil {
 		return nil, fmt.Errorf("picture %d: %w", index, err)
 	}
-	if len(encoded) > blob.MaxSize {
+	if len(encoded) > maxPlaced {
 		return nil, fault.New(fault.Invalid, faultv1.Reason_REASON_IMAGE_TOO_LARGE, styleField,
-			"the photo with its new heads has %d bytes as PNG, at most %d are kept: scale the photo down", len(encoded), blob.MaxSize)
+			"the photo with its new heads has %d bytes as PNG, at most %d are kept: scale the photo down", len(encoded), maxPlaced)
 	}
 	result.Picture, err = r.blobs.PutPicture(ctx, r.job.Key.Tenant, blob.Day, encoded, pngType)
 	if err != nil {
 		return nil, fmt.Errorf("store picture %d: %w", index, err)
 	}
 	return result, nil
+}
+
+// proof is a made picture as the encoder may look at it: itself, or a JPEG of
+// it when it is too large.
+func (r *run) proof(ctx context.Context, made *mediav1.Picture) (*mediav1.Picture, error) {
+	if made.GetBlob().GetSize() <= maxProof {
+		return made, nil
+	}
+	data, err := r.blobs.Picture(ctx, r.job.Key.Tenant, made)
+	if err != nil {
+		return nil, fmt.Errorf("read a large picture: %w", err)
+	}
+	if err := r.decoders.Acquire(ctx, 1); err != nil {
+		return nil, fmt.Errorf("wait to decode a large picture: %w", err)
+	}
+	defer r.decoders.Release(1)
+	picture, err := imaging.Decode(data, imaging.Limits{MaxBytes: maxPlaced, MinSide: 1})
+	if err != nil {
+		return nil, fmt.Errorf("read a large picture: %w", err)
+	}
+	encoded, err := imaging.EncodeJPEG(picture, proofQuality)
+	if err != nil {
+		return nil, err
+	}
+	return r.blobs.PutPicture(ctx, r.job.Key.Tenant, blob.Day, encoded, "image/jpeg")
 }

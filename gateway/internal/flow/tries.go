@@ -86,7 +86,11 @@ func (r *run) try(ctx context.Context, index int, busy *semaphore.Weighted, who 
 		return attempt{}, err
 	}
 	r.progress(stageVerify, r.pictureOf(index), r.want.GetSteps())
-	seen, err := r.verify(ctx, index, made.GetPicture(), who, what)
+	shown, err := r.proof(ctx, made.GetPicture())
+	if err != nil {
+		return attempt{}, err
+	}
+	seen, err := r.verify(ctx, index, shown, who, what)
 	return attempt{index, made, seen}, err
 }
 

@@ -63,7 +63,11 @@ func (r *run) verify(ctx context.Context, index int, picture *mediav1.Picture, w
 	if r.want.MinSimilarity != nil {
 		least = float64(r.want.GetMinSimilarity())
 	}
-	return seen(verdict.Judge(faces, judged(who, what), least), faces, who), nil
+	out := seen(verdict.Judge(faces, judged(who, what), least), faces, who)
+	for i, face := range response.GetFaces() {
+		out.faces[i].Yaw = face.GetFace().Yaw
+	}
+	return out, nil
 }
 
 // judged are the subjects as the verdict takes them. A single subject that is
