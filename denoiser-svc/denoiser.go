@@ -39,7 +39,7 @@ func New(ctx context.Context, env worker.Env) (*Service, error) {
 	s := &Service{models: models}
 	s.painter, err = paint.New(models, env.Bundle, env.Slots, env.Batch)
 	if err == nil {
-		s.server = &rpc.Server{Bundle: env.Bundle, Blobs: env.Blobs, Painter: s.painter}
+		s.server = &rpc.Server{Bundle: env.Bundle, Blobs: env.Blobs, Painter: s.painter, Log: env.Log}
 		err = s.warmUp(ctx, env)
 	}
 	if err != nil {
@@ -59,7 +59,7 @@ func (s *Service) warmUp(ctx context.Context, env worker.Env) error {
 		People:     []paint.Person{{Alpha: 1, Face: make([]float32, m.Embeddings.Face), Mask: slices.Repeat([]float32{1}, side*side)}},
 		Background: paint.Keep, Picture: imaging.NewRGB(side, side),
 	}
-	if _, err := s.painter.Paint(ctx, job, func(paint.Progress) error { return nil }); err != nil {
+	if _, err := s.painter.Paint(ctx, job, nil, func(paint.Progress) error { return nil }); err != nil {
 		return fmt.Errorf("warm up: %w", err)
 	}
 	return nil

@@ -71,8 +71,9 @@ func (p *Painter) Close() { p.scheduler.Close() }
 
 // Paint makes the picture of a job as PNG, telling report of each step. It
 // ends within a step once ctx ends or report fails. The picture depends on the
-// job and the bundle alone.
-func (p *Painter) Paint(ctx context.Context, j *Job, report func(Progress) error) ([]byte, error) {
+// job and the bundle alone, also where checkpoints, which may be nil, has a
+// state of it to go on from.
+func (p *Painter) Paint(ctx context.Context, j *Job, checkpoints Checkpoints, report func(Progress) error) ([]byte, error) {
 	leave, err := p.gate.Enter(ctx)
 	if err != nil {
 		return nil, err
@@ -82,11 +83,11 @@ func (p *Painter) Paint(ctx context.Context, j *Job, report func(Progress) error
 	if err != nil {
 		return nil, err
 	}
-	generation := sample.New(setup)
-	if err := p.sample(ctx, generation, j, keep, report); err != nil {
+	g := generation(ctx, setup, checkpoints)
+	if err := p.sample(ctx, g, j, keep, checkpoints, report); err != nil {
 		return nil, err
 	}
-	picture, err := p.decode(ctx, j, keep, generation.Latent())
+	picture, err := p.decode(ctx, j, keep, g.Latent())
 	if err != nil {
 		return nil, err
 	}
@@ -94,16 +95,29 @@ func (p *Painter) Paint(ctx context.Context, j *Job, report func(Progress) error
 }
 
 // sample steps the generation to its end.
-func (p *Painter) sample(ctx context.Context, g *sample.Generation, j *Job, keep *kept, report func(Progress) error) error {
+func (p *Painter) sample(ctx context.Context, g *sample.Generation, j *Job, keep *kept, checkpoints Checkpoints, report func(Progress) error) error {
+	if g.Done() == g.Steps() {
+		return nil
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	task, err := p.scheduler.Start(ctx, g, j.PreviewEvery)
+	watch := sample.Watch{Preview: j.PreviewEvery}
+	var saver *saver
+	if checkpoints != nil {
+		watch.State = checkpointEvery
+		saver = newSaver(ctx, checkpoints)
+		defer saver.close()
+	}
+	task, err := p.scheduler.Start(ctx, g, watch)
 	if err != nil {
 		return err
 	}
 	for event := range task.Events() {
 		if context.Cause(ctx) != nil {
 			continue
+		}
+		if event.State != nil {
+			saver.offer(*event.State)
 		}
 		progress := Progress{Step: event.Step, Steps: g.Steps()}
 		var err error

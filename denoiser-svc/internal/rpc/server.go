@@ -3,6 +3,7 @@ package rpc
 
 import (
 	"context"
+	"log/slog"
 
 	"google.golang.org/grpc"
 
@@ -19,11 +20,14 @@ import (
 type Blobs interface {
 	Picture(ctx context.Context, tenant string, p *mediav1.Picture) ([]byte, error)
 	PutPicture(ctx context.Context, tenant, retention string, data []byte, mediaType string) (*mediav1.Picture, error)
+	Save(ctx context.Context, tenant, name string, data []byte) error
+	Saved(ctx context.Context, tenant, name string) ([]byte, bool, error)
+	Forget(ctx context.Context, tenant, name string) error
 }
 
 // Painter makes pictures.
 type Painter interface {
-	Paint(ctx context.Context, j *paint.Job, report func(paint.Progress) error) ([]byte, error)
+	Paint(ctx context.Context, j *paint.Job, c paint.Checkpoints, report func(paint.Progress) error) ([]byte, error)
 }
 
 // Server implements denoiser.v1. All its fields are needed.
@@ -33,17 +37,23 @@ type Server struct {
 	Bundle  *bundle.Bundle
 	Blobs   Blobs
 	Painter Painter
+	Log     *slog.Logger
 }
 
 // Denoise implements denoiser.v1.
-func (s *Server) Denoise(req *denoiserv1.DenoiseRequest, stream grpc.ServerStreamingServer[denoiserv1.DenoiseResponse]) error {
+func (s *Server) Denoise(req *denoiserv1.DenoiseRequest, stream grpc.ServerStreamingServer[denoiserv1.DenoiseResponse]) (err error) {
 	ctx := stream.Context()
 	call, _ := jobqueue.CallFrom(ctx)
 	job, err := s.job(ctx, call.Tenant, req)
 	if err != nil {
 		return err
 	}
-	png, err := s.Painter.Paint(ctx, job, func(p paint.Progress) error { return stream.Send(progress(p)) })
+	var checkpoints paint.Checkpoints
+	if c := s.checkpoint(call, req); c != nil {
+		checkpoints = c
+		defer func() { c.end(ctx, err) }()
+	}
+	png, err := s.Painter.Paint(ctx, job, checkpoints, func(p paint.Progress) error { return stream.Send(progress(p)) })
 	if err != nil {
 		return err
 	}

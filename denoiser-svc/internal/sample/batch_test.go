@@ -60,7 +60,7 @@ func fly(t *testing.T, s *sample.Scheduler, contexts []context.Context, generati
 		func(ctx context.Context, dst, input []float32, at float64) error {
 			<-hold
 			return linear(ctx, dst, input, at)
-		}))), 0)
+		}))), sample.Watch{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func fly(t *testing.T, s *sample.Scheduler, contexts []context.Context, generati
 			if contexts != nil {
 				ctx = contexts[i]
 			}
-			task, err := s.Start(ctx, g, 0)
+			task, err := s.Start(ctx, g, sample.Watch{})
 			if err == nil {
 				err = task.Wait()
 			}

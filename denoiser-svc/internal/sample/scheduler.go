@@ -36,12 +36,11 @@ func (s *Scheduler) Close() {
 }
 
 // Start gives a generation to the scheduler, which owns it until the task's
-// events end. every says after how many steps there is a preview; 0 means
-// none, and there is none of the last step. Once ctx ends, so does the
-// generation, within a step.
-func (s *Scheduler) Start(ctx context.Context, g *Generation, every int) (*Task, error) {
+// events end. Once ctx ends, so does the generation, within a step. A
+// generation that has all its steps is none to start.
+func (s *Scheduler) Start(ctx context.Context, g *Generation, watch Watch) (*Task, error) {
 	// Room for all events: a slow reader does not hold up the others.
-	t := &Task{ctx: ctx, generation: g, every: every, events: make(chan Event, g.Steps())}
+	t := &Task{ctx: ctx, generation: g, watch: watch, events: make(chan Event, g.Steps()-g.Done())}
 	select {
 	case s.arrivals <- t:
 		return t, nil

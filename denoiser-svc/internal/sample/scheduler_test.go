@@ -73,7 +73,7 @@ func TestNeighboursDoNotMatter(t *testing.T) {
 		want := alone(t, seed, steps)
 		wait.Go(func() {
 			g := generation(t, seed, steps, linear)
-			task, err := s.Start(t.Context(), g, 2)
+			task, err := s.Start(t.Context(), g, sample.Watch{Preview: 2})
 			if err != nil {
 				t.Error(err)
 				return
@@ -106,14 +106,14 @@ func TestTurnsAreTaken(t *testing.T) {
 			return linear(ctx, dst, input, at)
 		}
 	}
-	first, err := s.Start(t.Context(), generation(t, 1, 3, note(1)), 0)
+	first, err := s.Start(t.Context(), generation(t, 1, 3, note(1)), sample.Watch{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	started := make(chan *sample.Task)
 	go func() {
 		close(both)
-		second, err := s.Start(t.Context(), generation(t, 2, 3, note(2)), 0)
+		second, err := s.Start(t.Context(), generation(t, 2, 3, note(2)), sample.Watch{})
 		if err != nil {
 			t.Error(err)
 		}
@@ -140,11 +140,11 @@ func TestOneFailureIsNobodyElses(t *testing.T) {
 		"error": func(context.Context, []float32, []float32, float64) error { return broken },
 		"panic": func(context.Context, []float32, []float32, float64) error { panic("broken") },
 	} {
-		bad, err := s.Start(t.Context(), generation(t, 1, 3, p), 0)
+		bad, err := s.Start(t.Context(), generation(t, 1, 3, p), sample.Watch{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		good, err := s.Start(t.Context(), generation(t, 2, 3, linear), 0)
+		good, err := s.Start(t.Context(), generation(t, 2, 3, linear), sample.Watch{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +164,7 @@ func TestCancelEndsBetweenSteps(t *testing.T) {
 			cancel(why)
 		}
 		return linear(ctx, dst, input, at)
-	}), 0)
+	}), sample.Watch{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +197,7 @@ func TestCloseEndsWhatIsInFlight(t *testing.T) {
 	task, err := s.Start(t.Context(), generation(t, 1, 1000, func(ctx context.Context, dst, input []float32, at float64) error {
 		entered <- struct{}{}
 		return linear(ctx, dst, input, at)
-	}), 0)
+	}), sample.Watch{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +207,7 @@ func TestCloseEndsWhatIsInFlight(t *testing.T) {
 	if err := task.Wait(); err != nil && !errors.Is(err, sample.ErrClosed) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := s.Start(t.Context(), generation(t, 1, 1, linear), 0); !errors.Is(err, sample.ErrClosed) {
+	if _, err := s.Start(t.Context(), generation(t, 1, 1, linear), sample.Watch{}); !errors.Is(err, sample.ErrClosed) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -78,7 +78,7 @@ func TestResumeRefusesWhatDoesNotFit(t *testing.T) {
 func TestPreviewsOfEveryMethod(t *testing.T) {
 	s := scheduler(t)
 	for _, method := range diffusion.Methods() {
-		task, err := s.Start(t.Context(), sample.New(setup(t, method, 1, 7, predictor(linear))), 3)
+		task, err := s.Start(t.Context(), sample.New(setup(t, method, 1, 7, predictor(linear))), sample.Watch{Preview: 3})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,13 +11,24 @@ type Event struct {
 	Step int
 	// Preview has the latents of the picture as predicted; nil on most steps.
 	Preview []float32
+	// State is the generation's after the step; nil on most steps.
+	State *State
+}
+
+// Watch says what a task's events have beside the step. There is neither after
+// the last step.
+type Watch struct {
+	// Preview is after how many steps there is a preview; 0 means none.
+	Preview int
+	// State is after how many steps there is a state; 0 means none.
+	State int
 }
 
 // Task is a generation in the scheduler's hands.
 type Task struct {
 	ctx        context.Context //nolint:containedctx // the scheduler's goroutine serves many callers
 	generation *Generation
-	every      int
+	watch      Watch
 	events     chan Event
 	err        error
 }
@@ -51,8 +62,12 @@ func (t *Task) tell() bool {
 	g := t.generation
 	event := Event{Step: g.Done()}
 	more := g.Done() < g.Steps()
-	if more && t.every > 0 && g.Done()%t.every == 0 {
+	if more && due(g.Done(), t.watch.Preview) {
 		event.Preview = g.Preview()
+	}
+	if more && due(g.Done(), t.watch.State) {
+		state := g.State()
+		event.State = &state
 	}
 	t.events <- event
 	if !more {
@@ -60,6 +75,8 @@ func (t *Task) tell() bool {
 	}
 	return true
 }
+
+func due(step, every int) bool { return every > 0 && step%every == 0 }
 
 func (t *Task) end(err error) bool {
 	t.err = err

@@ -64,8 +64,16 @@ func Build(tb testing.TB, build worker.Build, env worker.Env) worker.Stage {
 // statuses, as they are between processes.
 func Dial(tb testing.TB, served worker.Stage) *grpc.ClientConn {
 	tb.Helper()
+	return DialAs(tb, served, func(ctx context.Context) context.Context {
+		return jobqueue.WithCall(ctx, jobqueue.Call{Tenant: Tenant})
+	})
+}
+
+// DialAs is Dial with as making the context that the stage sees of a call's.
+func DialAs(tb testing.TB, served worker.Stage, as func(context.Context) context.Context) *grpc.ClientConn {
+	tb.Helper()
 	listener := bufconn.Listen(1 << 20)
-	server := grpc.NewServer(grpc.UnaryInterceptor(unary), grpc.StreamInterceptor(stream))
+	server := grpc.NewServer(grpc.UnaryInterceptor(unary(as)), grpc.StreamInterceptor(stream(as)))
 	served.Register(server)
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(listener) }()
@@ -85,24 +93,29 @@ func Dial(tb testing.TB, served worker.Stage) *grpc.ClientConn {
 	return conn
 }
 
-func unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	out, err := handler(jobqueue.WithCall(ctx, jobqueue.Call{Tenant: Tenant}), req)
-	if err != nil {
-		return nil, fault.ToStatus(err).Err()
+func unary(as func(context.Context) context.Context) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		out, err := handler(as(ctx), req)
+		if err != nil {
+			return nil, fault.ToStatus(err).Err()
+		}
+		return out, nil
 	}
-	return out, nil
 }
 
-func stream(srv any, s grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	if err := handler(srv, called{s}); err != nil {
-		return fault.ToStatus(err).Err()
+func stream(as func(context.Context) context.Context) grpc.StreamServerInterceptor {
+	return func(srv any, s grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		if err := handler(srv, called{s, as(s.Context())}); err != nil {
+			return fault.ToStatus(err).Err()
+		}
+		return nil
 	}
-	return nil
 }
 
 // called is a stream whose context says for whom it is.
-type called struct{ grpc.ServerStream }
-
-func (c called) Context() context.Context {
-	return jobqueue.WithCall(c.ServerStream.Context(), jobqueue.Call{Tenant: Tenant})
+type called struct {
+	grpc.ServerStream
+	ctx context.Context //nolint:containedctx // a stream has one
 }
+
+func (c called) Context() context.Context { return c.ctx }
