@@ -11,8 +11,9 @@ import (
 )
 
 // Forget drops the recorded result of a call that the caller, whose Call is in
-// the context, has made, for what should not be kept longer than it is needed.
-// An equal call is then computed anew. That nothing is recorded is no error.
+// the context, has made, for what should not be kept longer than it is needed:
+// its bytes are overwritten in the stream's files. An equal call is then
+// computed anew. That nothing is recorded is no error.
 func (c *Conn) Forget(ctx context.Context, method string, args any) error {
 	r, err := lookupRule(method)
 	if err != nil {
@@ -28,9 +29,12 @@ func (c *Conn) Forget(ctx context.Context, method string, args any) error {
 	if err != nil || result == nil {
 		return err
 	}
-	err = c.q.results.Purge(ctx, w.result(), jetstream.LastRevision(result.revision), jetstream.PurgeTTL(markerTTL))
-	if err == nil || errors.Is(err, jetstream.ErrKeyRevisionMismatch) || errors.Is(err, jetstream.ErrKeyExists) {
+	stream, err := c.q.js.Stream(ctx, "KV_"+resultsName)
+	if err == nil {
+		err = stream.SecureDeleteMsg(ctx, result.revision)
+	}
+	if err == nil || errors.Is(err, jetstream.ErrMsgNotFound) || isAPI(err, errNoMessage) {
 		return nil
 	}
-	return fmt.Errorf("forget a call: %w", err)
+	return fmt.Errorf("forget a call: %w", storeError(ctx, err))
 }

@@ -7,15 +7,18 @@ import (
 	"time"
 
 	encoderv1 "github.com/facestudio/facestudio/proto/gen/facestudio/encoder/v1"
+	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
 	"github.com/facestudio/facestudio/services/jobqueue"
 )
 
 func TestForgottenCallsAreComputedAnew(t *testing.T) {
-	h := newHouse(t, quick())
+	const secret = "an embedding that nobody is to keep"
+	dir := t.TempDir()
+	h := newHouseIn(t, dir, quick())
 	var runs atomic.Int64
 	serve(t, h.q, jobqueue.ServerSettings{Stage: "encoder"}, encoder{texts: func(context.Context, *encoderv1.EmbedTextsRequest) (*encoderv1.EmbedTextsResponse, error) {
 		runs.Add(1)
-		return &encoderv1.EmbedTextsResponse{}, nil
+		return &encoderv1.EmbedTextsResponse{Embeddings: &mediav1.Tensor{Data: []byte(secret)}}, nil
 	}}.register)
 	conn := h.conn()
 	ask := func(tenant string) {
@@ -45,7 +48,13 @@ func TestForgottenCallsAreComputedAnew(t *testing.T) {
 	forget("ada", "b")
 	ask("ada")
 	count(1)
+	if !onDisk(t, dir, secret) {
+		t.Error("the result cannot be seen in the files, so that this test says little")
+	}
 	forget("ada", "a")
+	if onDisk(t, dir, secret) {
+		t.Error("the bytes are still in the files")
+	}
 	forget("ada", "a")
 	ask("ada")
 	ask("ada")

@@ -37,7 +37,12 @@ func quick() jobqueue.Settings {
 
 func newHouse(tb testing.TB, s jobqueue.Settings) *house {
 	tb.Helper()
-	server, err := embedded.Start(tb.Context(), embedded.Settings{Dir: tb.TempDir()})
+	return newHouseIn(tb, tb.TempDir(), s)
+}
+
+func newHouseIn(tb testing.TB, dir string, s jobqueue.Settings) *house {
+	tb.Helper()
+	server, err := embedded.Start(tb.Context(), embedded.Settings{Dir: dir})
 	if err != nil {
 		tb.Fatal(err)
 	}

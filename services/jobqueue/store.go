@@ -67,7 +67,8 @@ func bucketConfig(s Settings, name, description string) jetstream.StreamConfig {
 		Subjects: []string{"$KV." + name + ".>"}, Retention: jetstream.LimitsPolicy, Storage: jetstream.FileStorage,
 		Discard: jetstream.DiscardNew, MaxMsgsPerSubject: 1,
 		MaxBytes: s.MaxBytes, Replicas: s.Replicas,
-		AllowRollup: true, DenyDelete: true, AllowDirect: true,
+		// Forget overwrites single results.
+		AllowRollup: true, DenyDelete: name != resultsName, AllowDirect: true,
 		AllowMsgTTL: true, SubjectDeleteMarkerTTL: markerTTL,
 	}
 }
