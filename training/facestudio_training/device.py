@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import torch
 
 CPU = torch.device("cpu")
@@ -38,6 +40,27 @@ def autocast(device: torch.device = CPU):
 def generator(device: torch.device, seed: int) -> torch.Generator:
     """A generator whose draws lie on the device."""
     return torch.Generator(device).manual_seed(seed)
+
+
+def compiled(module: torch.nn.Module, device: torch.device, wanted: bool = False):
+    """The module compiled, on a GPU always (where there is a C compiler to do it), else if wanted."""
+    if not (wanted or device.type == "cuda"):
+        return module
+    if not (shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")):
+        print("device: no C compiler, so nothing is compiled: steps take longer", flush=True)
+        return module
+    return torch.compile(module)
+
+
+def upload(values: np.ndarray, device: torch.device) -> torch.Tensor:
+    """An array as a tensor on the device: through pinned memory to a GPU, so that it need not be waited for."""
+    x = torch.from_numpy(np.ascontiguousarray(values))
+    return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else x
+
+
+def workers(device: torch.device) -> int:
+    """Threads that prepare batches ahead: none where the processor is what computes."""
+    return min(8, max(1, (os.cpu_count() or 2) - 1)) if device.type == "cuda" else 0
 
 
 def of(module: torch.nn.Module) -> torch.device:

@@ -32,18 +32,19 @@ def weights(alpha: Tensor, floor: float) -> Tensor:
 
 @torch.no_grad()
 def euler_ancestral(predict, noise: Tensor, steps: int, random: torch.Generator) -> Tensor:
-    """From noise [B,c,h,w] to a latent. predict(x, timestep) is the guided v-prediction."""
+    """From noise [B,c,h,w] to a latent. predict(x, timestep) is the guided v-prediction. random draws
+    on the noise's device."""
     alpha = alphas()
     times = torch.arange(STEPS, 0, -STEPS / steps).round().long() - 1
     sigma = torch.cat([((1 - alpha) / alpha).sqrt()[times], torch.zeros(1)])
     x = noise * (sigma[0] ** 2 + 1).sqrt()
     for i, t in enumerate(times):
         s, to = sigma[i], sigma[i + 1]
-        v = predict(x / (s**2 + 1).sqrt(), t.float())
+        v = predict(x / (s**2 + 1).sqrt(), t.float().to(x.device))
         clean = x / (s**2 + 1) - v * s / (s**2 + 1).sqrt()
         up = (to**2 * (s**2 - to**2) / s**2).sqrt()
         down = (to**2 - up**2).sqrt()
         x = x + (x - clean) / s * (down - s)
         if up > 0:
-            x = x + up * torch.randn(x.shape, generator=random)
+            x = x + up * torch.randn(x.shape, generator=random, device=x.device)
     return x

@@ -23,30 +23,44 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure=None):
         for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = self.state[p]
-                if "momentum" not in state:
-                    state["momentum"] = torch.zeros_like(p)
-                held = state["momentum"]
-                held.lerp_(p.grad, 1 - group["momentum"])
-                update = p.grad.lerp(held, group["momentum"]).flatten(1)
-                update = orthogonal(update, group["iterations"])
-                p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.add_(update.view_as(p), alpha=-group["lr"] * 0.2 * max(update.shape) ** 0.5)
+            params = [p for p in group["params"] if p.grad is not None]
+            updates = [self._momentum(p, group["momentum"]) for p in params]
+            for members in alike(updates):
+                stacked = torch.stack([updates[i] for i in members])
+                for i, update in zip(members, orthogonal(stacked, group["iterations"]), strict=True):
+                    p = params[i]
+                    p.mul_(1 - group["lr"] * group["weight_decay"])
+                    p.add_(update.view_as(p), alpha=-group["lr"] * 0.2 * max(update.shape) ** 0.5)
+
+    def _momentum(self, p: torch.Tensor, momentum: float) -> torch.Tensor:
+        """The gradient looking ahead along its running mean, [out, rest]."""
+        state = self.state[p]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(p)
+        held = state["momentum"]
+        held.lerp_(p.grad, 1 - momentum)
+        return p.grad.lerp(held, momentum).flatten(1)
+
+
+def alike(updates: list[torch.Tensor]) -> list[list[int]]:
+    """Indices of matrices of one shape together, on a GPU, where a few large products are faster than
+    many small ones; each alone on a processor."""
+    groups: dict[tuple, list[int]] = {}
+    for i, x in enumerate(updates):
+        groups.setdefault((x.shape, i if x.device.type == "cpu" else 0), []).append(i)
+    return list(groups.values())
 
 
 def orthogonal(matrix: torch.Tensor, iterations: int) -> torch.Tensor:
-    """About U V^T of the matrix's U S V^T, by quintic Newton-Schulz in bf16."""
+    """About U V^T of each matrix's U S V^T, [..., out, rest], by quintic Newton-Schulz in bf16."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = (matrix.T if tall else matrix).bfloat16()
-    x = x / (x.norm() + 1e-7)
+    tall = matrix.shape[-2] > matrix.shape[-1]
+    x = (matrix.mT if tall else matrix).bfloat16()
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(iterations):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x.T if tall else x).to(matrix.dtype)
+    return (x.mT if tall else x).to(matrix.dtype)
 
 
 def mixed(module: torch.nn.Module, train: Train, outside: tuple[str, ...] = (),

@@ -7,10 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..device import CPU, upload
 
-def to_tensor(pictures: np.ndarray) -> Tensor:
-    """uint8 [N,H,W,3] -> float32 [N,3,H,W] in [-1,1], channels last in memory."""
-    x = torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2)
+
+def to_tensor(pictures: np.ndarray, device: torch.device = CPU) -> Tensor:
+    """uint8 [N,H,W,3] -> float32 [N,3,H,W] in [-1,1] on the device, channels last in memory."""
+    x = upload(np.array(pictures), device).permute(0, 3, 1, 2)
     return x.float().div_(127.5).sub_(1.0).contiguous(memory_format=torch.channels_last)
 
 

@@ -8,7 +8,6 @@ noise, is decoded by one Linear to the masked picture at 32x32 and to the turn o
 from __future__ import annotations
 
 import math
-import os
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +20,15 @@ from torch.nn import functional as F
 
 from ..config import Config
 from ..data import augment, pictures
+from ..device import autocast, of, pick, upload, workers
+from ..files import write_arrays
 from ..language import facts as known
 from ..language.captions import Facts, describe
 from ..language.tokenizer import Tokenizer, build
 from ..models.text import TextEncoder
 from ..models.vision import VisionTrio
-from ..trainer import Trainer, autocast, load_weights, save, setup
+from ..prefetch import ahead
+from ..trainer import Trainer, load_weights, save, setup
 from .clip_report import measure
 
 TARGET = 32  # side of the decoded picture
@@ -60,8 +62,9 @@ class Batch:
 
 def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     """Writes vision.safetensors, text.safetensors, tokenizer.json, embeddings and a report to <state>/clip."""
-    setup(threads, cfg.clip.train.seed)
-    cv2.setNumThreads(threads)
+    device = pick(cfg.device)
+    setup(threads, cfg.clip.train.seed, device)
+    cv2.setNumThreads(0 if workers(device) else threads)
     at = cfg.state("clip")
     data = pictures.load(cfg)
     rows = data.where("train", "low", "anime")
@@ -69,20 +72,26 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     tokenizer = vocabulary(cfg, told)
     tokenizer.save(at / "tokenizer.json")
     labels = np.stack([known.labels(data, i, f) for i, f in enumerate(told)])
-    trio, text = VisionTrio(cfg.clip.vision).to(memory_format=torch.channels_last), TextEncoder(cfg.clip.text)
-    heads = Heads(VisionTrio.NAMES, cfg.clip.vision.embed, labels.shape[1])
+    trio, text = VisionTrio(cfg.clip.vision).to(device, memory_format=torch.channels_last), TextEncoder(cfg.clip.text).to(device)
+    heads = Heads(VisionTrio.NAMES, cfg.clip.vision.embed, labels.shape[1]).to(device)
     train = cfg.clip.train
     t = Trainer(at, "clip_train", {"vision": trio, "text": text, "heads": heads}, train, minutes, cfg.fresh)
-    rng = np.random.default_rng(train.seed + t.at)
+
+    def make(step: int) -> tuple:
+        rng = np.random.default_rng([train.seed, step])
+        return draw(data, rng.choice(rows, train.batch), told, labels, tokenizer, rng)
+
+    batches = ahead(make, t.at, workers(device))
     for _ in t:
-        batch = draw(data, rng.choice(rows, train.batch), told, labels, tokenizer, rng)
-        with autocast():
+        batch = on(device, next(batches))
+        with autocast(device):
             loss, figures = losses(cfg, trio, text, heads, batch)
         t.step(loss, train.batch, **figures)
+    batches.close()
     t.load_ema()
     save(at / "text.safetensors", text.state_dict(), {})
     save(at / "vision.safetensors", trio.state_dict(), measure(cfg, data, told, labels, trio, text, heads, tokenizer))
-    embed_all(cfg, data, trio)
+    embed_all(cfg, data, trio.to(device))
 
 
 def load(cfg: Config) -> tuple[VisionTrio, TextEncoder, Tokenizer]:
@@ -104,8 +113,9 @@ def vocabulary(cfg: Config, told: list[Facts]) -> Tokenizer:
 
 
 def draw(data: pictures.Pictures, chosen: np.ndarray, told: list[Facts], labels: np.ndarray,
-         tokenizer: Tokenizer, rng: np.random.Generator) -> Batch:
-    """A batch of shifted, turned and mirrored style inputs with a fresh wording each."""
+         tokenizer: Tokenizer, rng: np.random.Generator) -> tuple[np.ndarray, Tensor, np.ndarray, Tensor]:
+    """Shifted, turned and mirrored style inputs uint8 [B,64,64,3], ids of a fresh wording each, labels
+    and numbers of a batch."""
     dice = random.Random(int(rng.integers(1 << 62)))
     side = data.style.shape[1]
     images, ids, numbers = [], [], []
@@ -120,9 +130,15 @@ def draw(data: pictures.Pictures, chosen: np.ndarray, told: list[Facts], labels:
         images.append(image)
         ids.append(tokenizer.encode(describe(facts, dice)))
         numbers.append((facts.age / 40 if facts.age > 0 else math.nan, 4 * offset))
-    clean = augment.to_tensor(np.stack(images))
-    return Batch(clean + 0.03 * torch.randn_like(clean), F.avg_pool2d(clean, side // TARGET), trim(ids),
-                 torch.from_numpy(labels[chosen]), torch.tensor(numbers, dtype=torch.float32))
+    return np.stack(images), trim(ids), labels[chosen], torch.tensor(numbers, dtype=torch.float32)
+
+
+def on(device: torch.device, drawn: tuple[np.ndarray, Tensor, np.ndarray, Tensor]) -> Batch:
+    """What draw returned, as the network takes it."""
+    images, ids, labels, numbers = drawn
+    clean = augment.to_tensor(images, device)
+    return Batch(clean + 0.03 * torch.randn_like(clean), F.avg_pool2d(clean, clean.shape[-1] // TARGET), ids.to(device),
+                 upload(labels, device), numbers.to(device))
 
 
 def trim(ids: list[list[int]]) -> Tensor:
@@ -144,7 +160,7 @@ def losses(cfg: Config, trio: VisionTrio, text: TextEncoder, heads: Heads, batch
     words = text(batch.ids)
     z, w = F.normalize(heads.aligned(whole).float(), dim=1), F.normalize(words, dim=1)
     logits = heads.scale.exp().clamp(max=50.0) * z @ w.T
-    right = torch.arange(len(logits))
+    right = torch.arange(len(logits), device=logits.device)
     contrast = (F.cross_entropy(logits, right) + F.cross_entropy(logits.T, right)) / 2
     seen, read = facts_loss(heads.facts(whole), batch), facts_loss(heads.told(words), batch)
     loss = 4 * decoded + 0.5 * contrast + seen + 0.5 * read
@@ -165,8 +181,8 @@ def embed(trio: VisionTrio, style: np.ndarray, batch: int = 64) -> np.ndarray:
     """Style inputs uint8 [N,64,64,3] -> e_h [N,768]."""
     out = []
     for start in range(0, len(style), batch):
-        with torch.no_grad(), autocast():
-            out.append(trio(augment.to_tensor(np.asarray(style[start:start + batch]))).float().numpy())
+        with torch.no_grad(), autocast(of(trio)):
+            out.append(trio(augment.to_tensor(np.asarray(style[start:start + batch]), of(trio))).float().cpu().numpy())
     return np.concatenate(out)
 
 
@@ -175,7 +191,5 @@ def embed_all(cfg: Config, data: pictures.Pictures, trio: VisionTrio) -> None:
     trio.eval()
     both = [embed(trio, data.style), embed(trio, data.style[:, :, ::-1])]
     at = cfg.state("clip") / "e_h.npy"
-    with open(at.with_suffix(".part"), "wb") as out:
-        np.save(out, np.stack(both, 1).astype(np.float16))
-    os.replace(at.with_suffix(".part"), at)
+    write_arrays(at, array=np.stack(both, 1).astype(np.float16))
     print(f"clip: {at.name} of {len(data)} pictures written", flush=True)

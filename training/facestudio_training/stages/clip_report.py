@@ -29,7 +29,7 @@ def measure(cfg: Config, data: pictures.Pictures, told: list[Facts], labels: np.
     if not len(rows):
         return {}
     for module in (trio, text, heads):
-        module.eval()
+        module.eval().cpu()
     x = augment.to_tensor(np.asarray(data.style[rows]))
     goal = F.avg_pool2d(x, x.shape[-1] // 32).flatten(1)
     dice = random.Random(0)

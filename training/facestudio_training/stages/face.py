@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import time
 
 import cv2
@@ -16,9 +15,12 @@ from torch.nn import functional as F
 
 from ..config import Config
 from ..data import align, augment, pictures
+from ..device import autocast, compiled, of, pick, workers
+from ..files import write_arrays
 from ..models.face import FaceEncoder
 from ..models.teachers import mobilefacenet
-from ..trainer import Trainer, autocast, load_weights, save, setup
+from ..prefetch import ahead
+from ..trainer import Trainer, load_weights, save, setup
 
 TEACHER_WIDTH = 128
 # The usual five points of a 112x112 face: eyes, nose, mouth corners, left to right in the picture.
@@ -40,27 +42,35 @@ class Heads(nn.Module):
 
 def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     """Writes <state>/face/face.safetensors (the encoder alone) and face.json (its figures)."""
-    setup(threads, cfg.face.train.seed)
-    cv2.setNumThreads(threads)
+    device = pick(cfg.device)
+    setup(threads, cfg.face.train.seed, device)
+    cv2.setNumThreads(0 if workers(device) else threads)
     data = pictures.load(cfg)
     taught = teacher_embeddings(cfg, data)
     rows = data.where("train", "low")
     rows = rows[data.found[rows]]
     labels, repeated = identities(data.identity, rows)
-    encoder = FaceEncoder(cfg.face.model).to(memory_format=torch.channels_last)
-    heads = Heads(cfg.face.model.embed, int(labels.max()) + 1)
+    encoder = FaceEncoder(cfg.face.model).to(device, memory_format=torch.channels_last)
+    heads = Heads(cfg.face.model.embed, int(labels.max()) + 1).to(device)
     train = cfg.face.train
     t = Trainer(cfg.state("face"), "face_train", {"encoder": encoder, "heads": heads}, train, minutes, cfg.fresh)
-    rng = np.random.default_rng(train.seed + t.at)
-    for _ in t:
+    forward, goals, names = compiled(encoder, device), *(torch.from_numpy(x).to(device) for x in (taught, labels))
+
+    def make(step: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng([train.seed, step])
         chosen = batch_rows(rows, repeated, train.batch, rng)
-        x = augment.to_tensor(np.stack([crop(data, i, rng) for i in chosen]))
-        with autocast():
-            e = encoder(x)
-        target = torch.from_numpy(taught[chosen])
-        distil, relation, margin = losses(heads, e, target, torch.from_numpy(labels[chosen]))
+        return chosen, np.stack([crop(data, i, rng) for i in chosen])
+
+    batches = ahead(make, t.at, workers(device))
+    for _ in t:
+        chosen, faces = next(batches)
+        with autocast(device):
+            e = forward(augment.to_tensor(faces, device))
+        at = torch.from_numpy(chosen).to(device)
+        distil, relation, margin = losses(heads, e, goals[at], names[at])
         t.step(distil + 10 * relation + 0.02 * margin, len(chosen),
                distil=distil, relation=relation, margin=margin)
+    batches.close()
     t.load_ema()
     save(cfg.state("face") / "face.safetensors", encoder.state_dict(), {})
     figures = measure(cfg, data, taught, encoder)
@@ -79,7 +89,7 @@ def losses(heads: Heads, e: Tensor, target: Tensor, labels: Tensor) -> tuple[Ten
     """1 - cosine of the read-out to the teacher; squared error of the batch's similarity
     matrices; CosFace over the rows whose identity has several pictures (label >= 0)."""
     distil = 1 - F.cosine_similarity(heads.teacher(e), target).mean()
-    apart = ~torch.eye(len(e), dtype=torch.bool)
+    apart = ~torch.eye(len(e), dtype=torch.bool, device=e.device)
     relation = ((e @ e.T - target @ target.T)[apart] ** 2).mean()
     known = labels >= 0
     if not known.any():
@@ -146,9 +156,7 @@ def teacher_embeddings(cfg: Config, data: pictures.Pictures) -> np.ndarray:
             left = (shown - started) / (start + 64) * (len(missing) - start)
             print(f"face: teacher {start}/{len(missing)}, {left / 60:.1f} min left", flush=True)
     if missing:
-        with open(at.with_suffix(".part"), "wb") as out:
-            np.savez(out, names=np.array(list(held)), embeds=np.stack(list(held.values())))
-        os.replace(at.with_suffix(".part"), at)
+        write_arrays(at, names=np.array(list(held)), embeds=np.stack(list(held.values())))
     blank = np.zeros(TEACHER_WIDTH, np.float32)
     return np.stack([held.get(f, blank) for f in data.file])
 
@@ -167,8 +175,9 @@ def embed(encoder: FaceEncoder, faces: np.ndarray, batch: int = 64) -> np.ndarra
     """Aligned faces uint8 [N,112,112,3] -> unit embeddings [N,512]."""
     out = []
     for start in range(0, len(faces), batch):
-        with torch.no_grad(), autocast():
-            out.append(encoder(augment.to_tensor(np.asarray(faces[start:start + batch]))).float().numpy())
+        with torch.no_grad(), autocast(of(encoder)):
+            x = augment.to_tensor(np.asarray(faces[start:start + batch]), of(encoder))
+            out.append(encoder(x).float().cpu().numpy())
     return np.concatenate(out)
 
 
@@ -177,9 +186,7 @@ def embed_all(cfg: Config, data: pictures.Pictures, encoder: FaceEncoder) -> Non
     encoder.eval()
     e = embed(encoder, data.faces) * data.found[:, None]
     at = cfg.state("face") / "e_f.npy"
-    with open(at.with_suffix(".part"), "wb") as out:
-        np.save(out, e.astype(np.float32))
-    os.replace(at.with_suffix(".part"), at)
+    write_arrays(at, array=e.astype(np.float32))
     print(f"face: {at.name} of {len(data)} pictures written", flush=True)
 
 

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from ..config import Config
-from ..data import pictures
+from ..data import augment, pictures
+from ..device import autocast, of, pick
 from ..models.identity import LatentRecogniser
-from ..trainer import Trainer, autocast, load_weights, save, setup
+from ..trainer import Trainer, load_weights, save, setup
 from . import face, vae
 
 NOISE = 0.6  # the most that is added to latents: predictions of the U-Net are not clean either
@@ -23,22 +24,23 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
         print("identity: not asked for: [unet] identity is 0", flush=True)
         return
     train = cfg.identity_train
-    setup(threads, train.seed)
+    device = pick(cfg.device)
+    random = setup(threads, train.seed, device)
     data = pictures.load(cfg)
-    taught = torch.from_numpy(face.teacher_embeddings(cfg, data))
-    latents = vae.latents(cfg, data)
-    rows = torch.from_numpy(data.where("train"))
+    taught = torch.from_numpy(face.teacher_embeddings(cfg, data)).to(device)
+    latents = vae.latents(cfg, data).to(device)
+    rows = torch.from_numpy(data.where("train")).to(device)
     rows = rows[taught[rows].square().sum(1) > 0.5]
-    net = build(cfg)
-    t = Trainer(cfg.state("identity"), "identity_train", {"net": net}, train, minutes, cfg.fresh)
-    random = torch.Generator().manual_seed(train.seed + t.at)
+    net = build(cfg).to(device)
+    t = Trainer(cfg.state("identity"), "identity_train", {"net": net}, train, minutes, cfg.fresh,
+                random=random)
     for _ in t:
-        row = rows[torch.randint(len(rows), (train.batch,), generator=random)]
-        z = latents[row, torch.randint(2, (train.batch,), generator=random)].float()
-        with autocast():
+        row = rows[torch.randint(len(rows), (train.batch,), generator=random, device=device)]
+        z = latents[row, torch.randint(2, (train.batch,), generator=random, device=device)].float()
+        with autocast(device):
             found = net(disturbed(z, random))
         goal = taught[row]
-        apart = ~torch.eye(len(z), dtype=torch.bool)
+        apart = ~torch.eye(len(z), dtype=torch.bool, device=device)
         relation = ((found @ found.T - goal @ goal.T)[apart] ** 2).mean()
         distil = 1 - (found * goal).sum(1).mean()
         t.step(distil + 10 * relation, len(z), distil=distil, relation=relation)
@@ -60,10 +62,10 @@ def load(cfg: Config) -> LatentRecogniser:
 
 def disturbed(z: Tensor, random: torch.Generator) -> Tensor:
     """Latents moved by up to a cell and with a little noise of its own each."""
-    x, y = torch.randint(-SHIFT, SHIFT + 1, (2,), generator=random).tolist()
+    x, y = torch.randint(-SHIFT, SHIFT + 1, (2,), generator=random, device=z.device).tolist()
     z = torch.roll(z, (y, x), (2, 3))
-    level = NOISE * torch.rand(len(z), 1, 1, 1, generator=random)
-    return (z + level * torch.randn(z.shape, generator=random)).contiguous(memory_format=torch.channels_last)
+    level = NOISE * torch.rand(len(z), 1, 1, 1, generator=random, device=z.device)
+    return (z + level * torch.randn(z.shape, generator=random, device=z.device)).contiguous(memory_format=torch.channels_last)
 
 
 @torch.no_grad()
@@ -72,14 +74,15 @@ def measure(cfg: Config, data: pictures.Pictures, net: LatentRecogniser, taught:
     rows = data.where("dev")
     if not len(rows):
         return {}
-    encoder, _ = vae.load(cfg)
+    device = of(net)
+    encoder = vae.load(cfg)[0].to(device)
     net.eval()
     found = []
     for i in range(0, len(rows), 64):
-        with autocast():
-            found.append(net(encoder(vae.to_tensor(data.pixels[rows[i:i + 64]]))).float().numpy())
+        with autocast(device):
+            found.append(net(encoder(augment.to_tensor(data.pixels[rows[i:i + 64]], device))).float().cpu().numpy())
     figures = face.verification(np.concatenate(found), data.identity[rows])
-    cosine = float((torch.from_numpy(np.concatenate(found)) * taught[rows]).sum(1).mean())
+    cosine = float((torch.from_numpy(np.concatenate(found)) * taught[rows].cpu()).sum(1).mean())
     print(f"identity: dev: cosine to the teacher {cosine:.3f}, " +
           ", ".join(f"{k} {v:.3f}" for k, v in figures.items()), flush=True)
     return figures | {"cosine_to_teacher": cosine}

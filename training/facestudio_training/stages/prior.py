@@ -13,12 +13,13 @@ from torch.nn import functional as F
 
 from ..config import Config
 from ..data import pictures
+from ..device import autocast, of, pick
 from ..language import facts as known
 from ..language.captions import Facts, describe
 from ..language.tokenizer import Tokenizer
 from ..models.prior import Prior
 from ..models.text import TextEncoder
-from ..trainer import Trainer, autocast, load_weights, save, setup
+from ..trainer import Trainer, load_weights, save, setup
 from . import clip
 
 TRAIN_STEPS = 1000
@@ -29,10 +30,12 @@ HELD = 20  # one identity in so many is kept out of training, to measure on
 
 def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     """Writes <state>/prior/prior.safetensors and prior.json (its figures)."""
-    setup(threads, cfg.prior.train.seed)
+    device = pick(cfg.device)
+    setup(threads, cfg.prior.train.seed, device)
     data = pictures.load(cfg)
     images = np.load(cfg.state("clip") / "e_h.npy", mmap_mode="r")
     _, text, tokenizer = clip.load(cfg)
+    text = text.to(device)
     rows = data.where("train", "low", "anime")
     held = (data.identity[rows] % HELD == 0) & (data.identity[rows] >= 0)
     told = [known.facts(data, i) for i in rows]
@@ -40,22 +43,23 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     words = wordings(told, text, tokenizer, train.seed)
     net = Prior(cfg.prior.model)
     start(net, *draw(np.flatnonzero(~held), rows, images, words, np.random.default_rng(2)))
+    net = net.to(device)
     t = Trainer(cfg.state("prior"), "prior_train", {"prior": net}, train, minutes, cfg.fresh)
     rng = np.random.default_rng(train.seed + t.at)
-    kept, usable = cumulative(), np.flatnonzero(~held)
+    kept, usable = cumulative().to(device), np.flatnonzero(~held)
     for _ in t:
-        x0, given = draw(rng.choice(usable, train.batch), rows, images, words, rng)
-        given = given * (torch.rand(len(given), 1) >= TEXT_DROP)
-        step = torch.randint(0, TRAIN_STEPS, (len(x0),))
+        x0, given = (x.to(device) for x in draw(rng.choice(usable, train.batch), rows, images, words, rng))
+        given = given * (torch.rand(len(given), 1, device=device) >= TEXT_DROP)
+        step = torch.randint(0, TRAIN_STEPS, (len(x0),), device=device)
         a = kept[step][:, None]
         noised = a.sqrt() * x0 + (1 - a).sqrt() * torch.randn_like(x0)
-        with autocast():
+        with autocast(device):
             found = net(noised, step.float(), given)
         loss = F.mse_loss(found.float(), x0)
         t.step(loss, len(x0))
     t.load_ema()
     save(cfg.state("prior") / "prior.safetensors", net.state_dict(),
-         measure(cfg, net.eval(), rows, held, images, told, words))
+         measure(cfg, net.cpu().eval(), rows, held, images, told, words))
 
 
 def load(cfg: Config) -> Prior:
@@ -80,8 +84,8 @@ def wordings(told: list[Facts], text: TextEncoder, tokenizer: Tokenizer, seed: i
     out, started = [], time.monotonic()
     shown = started
     for at in range(0, len(ids), 512):
-        with torch.no_grad(), autocast():
-            out.append(text(clip.trim(ids[at:at + 512])).half().numpy())
+        with torch.no_grad(), autocast(of(text)):
+            out.append(text(clip.trim(ids[at:at + 512]).to(of(text))).half().cpu().numpy())
         if time.monotonic() - shown > 15:
             shown = time.monotonic()
             left = (shown - started) / (at + 512) * (len(ids) - at)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +15,7 @@ from PIL import Image
 from ..config import Config
 from ..data import augment, mask, pictures, scenes, styles
 from ..device import autocast, pick
+from ..files import write_arrays
 from . import clip, segmenter, vae
 
 FACTOR, CHUNK, STYLE = 8, 128, 64
@@ -103,8 +103,8 @@ def make(cfg: Config, kind: str, source: scenes.Source, encoder, trio, threads: 
             seen = np.stack([mask.style_input(s.picture, s.boxes, cfg.data.mask_scale, cfg.data.mask_fill, STYLE)
                              for s in drawn])
             with torch.no_grad(), autocast(device):
-                latents = encoder(augment.to_tensor(np.stack([s.picture for s in drawn])).to(device))
-                style = trio(augment.to_tensor(seen).to(device))
+                latents = encoder(augment.to_tensor(np.stack([s.picture for s in drawn]), device))
+                style = trio(augment.to_tensor(seen, device))
             held["latents"].append(latents.half().cpu().numpy())
             held["style"].append(style.half().cpu().numpy())
             masks, rows = zip(*[padded(s, kind) for s in drawn], strict=True)
@@ -115,9 +115,7 @@ def make(cfg: Config, kind: str, source: scenes.Source, encoder, trio, threads: 
                 left = (shown - started) / (first + len(drawn)) * (count - first - len(drawn)) / 60
                 print(f"scenes: {kind} {first + len(drawn)}/{count}, {left:.1f} min left", flush=True)
     path = cfg.state("scenes") / f"{kind}.npz"
-    with open(path.with_suffix(".part"), "wb") as out:
-        np.savez(out, **{k: np.concatenate(v) for k, v in held.items()})
-    os.replace(path.with_suffix(".part"), path)
+    write_arrays(path, **{k: np.concatenate(v) for k, v in held.items()})
     print(f"scenes: {path.name} of {count} pictures written", flush=True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 import cv2
@@ -16,8 +15,11 @@ from torch.nn import functional as F
 from ..config import Config
 from ..data import augment, pictures
 from ..data.composites import Scene, compose, portrait
+from ..device import CPU, autocast, of, pick, upload, workers
+from ..files import write_arrays
 from ..models.segmenter import PersonSegmenter
-from ..trainer import Trainer, autocast, load_weights, save, setup
+from ..prefetch import ahead
+from ..trainer import Trainer, load_weights, save, setup
 
 LABELLED = 1200  # portraits that the teacher labels, a tenth of a second each; enough for a network of this size
 MEAN, STD = np.array([102.89, 111.25, 126.91]), np.array([62.93, 62.82, 66.36])  # SINet's, BGR
@@ -26,27 +28,33 @@ WIDE = 0.3  # share of batches that are twice as wide as high
 
 def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     """Writes <state>/segmenter/segmenter.safetensors, segmenter.json and sheet.png."""
-    setup(threads, cfg.segmenter.train.seed)
-    cv2.setNumThreads(threads)
+    device = pick(cfg.device)
+    setup(threads, cfg.segmenter.train.seed, device)
+    cv2.setNumThreads(0 if workers(device) else threads)
     data = pictures.load(cfg)
     rng = np.random.default_rng(cfg.segmenter.train.seed)
     rows = data.where("train")
     rows = np.sort(rng.permutation(rows[data.found[rows]])[:LABELLED])
     test = data.where("dev")[::4]
     masks = labels(cfg, data, np.concatenate([rows, test]), threads)
-    net = PersonSegmenter(cfg.segmenter.model).to(memory_format=torch.channels_last)
+    net = PersonSegmenter(cfg.segmenter.model).to(device, memory_format=torch.channels_last)
     train = cfg.segmenter.train
     t = Trainer(cfg.state("segmenter"), "segmenter_train", {"segmenter": net}, train, minutes, cfg.fresh)
-    rng = np.random.default_rng(train.seed + t.at)
-    for _ in t:
+
+    def make(step: int) -> list[Scene]:
+        rng = np.random.default_rng([train.seed, step])
         width = 2 if rng.random() < WIDE else 1
-        count = train.batch // width
-        scenes = [draw(data, masks, rows, rng, width) for _ in range(count)]
-        x, goal = stack(scenes)
-        with autocast():
+        return [draw(data, masks, rows, rng, width) for _ in range(train.batch // width)]
+
+    batches = ahead(make, t.at, workers(device))
+    for _ in t:
+        scenes = next(batches)
+        x, goal = stack(scenes, device)
+        with autocast(device):
             logits = net.logits(x)
         loss, iou = losses(logits.float(), goal)
-        t.step(loss, count, iou=iou)
+        t.step(loss, len(scenes), iou=iou)
+    batches.close()
     t.load_ema()
     save(cfg.state("segmenter") / "segmenter.safetensors", net.state_dict(),
          measure(cfg, net.eval(), data, masks, test))
@@ -70,11 +78,11 @@ def draw(data: pictures.Pictures, masks: dict[int, np.ndarray], rows: np.ndarray
     return compose([(np.asarray(data.pixels[i]), masks[i], data.box[i]) for i in people], size, size * width, rng)
 
 
-def stack(scenes: list[Scene]) -> tuple[Tensor, Tensor]:
+def stack(scenes: list[Scene], device: torch.device = CPU) -> tuple[Tensor, Tensor]:
     """pixels [B,4,H,W] with the cue plane, and the masks [B,1,H,W]."""
-    x = augment.to_tensor(np.stack([s.picture for s in scenes]))
-    cue = torch.from_numpy(np.stack([s.cue() for s in scenes]))[:, None]
-    goal = torch.from_numpy(np.stack([s.mask for s in scenes]))[:, None]
+    x = augment.to_tensor(np.stack([s.picture for s in scenes]), device)
+    cue = upload(np.stack([s.cue() for s in scenes]), device)[:, None]
+    goal = upload(np.stack([s.mask for s in scenes]), device)[:, None]
     return torch.cat([x, cue], 1).contiguous(memory_format=torch.channels_last), goal
 
 
@@ -113,9 +121,7 @@ def labels(cfg: Config, data: pictures.Pictures, rows: np.ndarray, threads: int)
             left = (shown - started) / (n + 1) * (len(missing) - n)
             print(f"segmenter: labels {n + 1}/{len(missing)}, {left / 60:.1f} min left", flush=True)
     if missing:
-        with open(at.with_suffix(".part"), "wb") as out:
-            np.savez_compressed(out, names=np.array(list(held)), masks=np.stack(list(held.values())))
-        os.replace(at.with_suffix(".part"), at)
+        write_arrays(at, names=np.array(list(held)), masks=np.stack(list(held.values())))
     # SINet's masks are hazy; a steeper middle makes paste edges clean.
     return {int(i): np.clip(held[data.file[i]].astype(np.float32) / 255 * 1.6 - 0.3, 0, 1) for i in rows}
 
@@ -145,7 +151,7 @@ def measure(cfg: Config, net: PersonSegmenter, data: pictures.Pictures, masks: d
     for name, scenes in sets.items():
         x, goal = stack(scenes)
         with torch.no_grad():
-            found = torch.cat([net(part) for part in x.split(32)])
+            found = torch.cat([net(part.to(of(net))).cpu() for part in x.split(32)])
         values = iou(found, goal)
         figures |= {f"iou_{name}": float(values.mean()), f"iou_{name}_tenth": float(values.quantile(0.1))}
         lines.append(strip(x[:8], goal[:8], found[:8]))

@@ -16,9 +16,10 @@ from torch.nn import functional as F
 
 from ..config import Config
 from ..data import pictures
+from ..device import autocast, pick
 from ..language import facts as known
 from ..language.captions import describe
-from ..trainer import Trainer, autocast, save, setup
+from ..trainer import Trainer, save, setup
 from . import clip
 
 
@@ -34,15 +35,17 @@ class Head(nn.Module):
 def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     """Rewrites <state>/clip/text.safetensors with the better text encoder."""
     train = cfg.clip.text_train
-    setup(threads, train.seed)
+    device = pick(cfg.device)
+    setup(threads, train.seed, device)
     data = pictures.load(cfg)
     images = np.load(cfg.state("clip") / "e_h.npy", mmap_mode="r")
     _, text, tokenizer = clip.load(cfg)
+    text = text.to(device)
     rows = data.where("train", "low", "anime")
     told = {int(i): known.facts(data, i) for i in rows}
     sample = torch.from_numpy(images[rows[:: max(1, len(rows) // 4000)], 0].astype(np.float32))
-    mean, spread = sample.mean(0), sample.var(0).mean()
-    head = Head(cfg.clip.text.embed, images.shape[2])
+    mean, spread = sample.mean(0).to(device), sample.var(0).mean().to(device)
+    head = Head(cfg.clip.text.embed, images.shape[2]).to(device)
     t = Trainer(cfg.state("text"), "text_train", {"text": text, "head": head}, train, minutes, cfg.fresh)
     rng = np.random.default_rng(train.seed + t.at)
     for _ in t:
@@ -50,9 +53,9 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
         dice = random.Random(int(rng.integers(1 << 62)))
         ids = [tokenizer.encode(describe(told[int(i)].mirrored() if side else told[int(i)], dice))
                for i, side in zip(chosen, sides, strict=True)]
-        goal = torch.from_numpy(images[chosen, sides].astype(np.float32)) - mean
-        with autocast():
-            found = head.image(text(clip.trim(ids)))
+        goal = torch.from_numpy(images[chosen, sides].astype(np.float32)).to(device) - mean
+        with autocast(device):
+            found = head.image(text(clip.trim(ids).to(device)))
         error, contrast = losses(found.float(), goal, head.scale)
         t.step(error / spread + 0.2 * contrast, train.batch, error=error / spread, contrast=contrast)
     t.load_ema()
@@ -62,6 +65,6 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
 def losses(found: Tensor, goal: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
     """Squared error, and the contrast of every caption with every picture of the batch."""
     logits = scale.exp().clamp(max=50.0) * F.normalize(found, dim=1) @ F.normalize(goal, dim=1).T
-    right = torch.arange(len(logits))
+    right = torch.arange(len(logits), device=logits.device)
     contrast = (F.cross_entropy(logits, right) + F.cross_entropy(logits.T, right)) / 2
     return F.mse_loss(found, goal), contrast

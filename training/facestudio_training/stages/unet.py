@@ -11,11 +11,12 @@ from safetensors.torch import load_file
 
 from ..config import Config
 from ..data import pictures
+from ..device import autocast, compiled, generator, of, pick
 from ..diffusion import STEPS, alphas, euler_ancestral, noised, weights
 from ..models.guidance import GuidanceProjection
 from ..models.unet import UNet
 from ..optim import mixed
-from ..trainer import Trainer, autocast, setup
+from ..trainer import Trainer, setup
 from . import face as face_stage
 from . import identity, vae
 from .mix import Batch, Mix
@@ -26,27 +27,26 @@ SHEET_SECONDS = 600.0
 
 def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     """Writes <state>/unet/unet.safetensors (unet.*, guidance.*) and sheets of samples."""
-    random = setup(threads, cfg.unet.train.seed)
+    device = pick(cfg.device)
+    random = setup(threads, cfg.unet.train.seed, device)
     held = pictures.load(cfg)
     draw = Mix(cfg, Draw(cfg, held, random))
     unet, guidance = build(cfg)
-    modules = torch.nn.ModuleDict({"unet": unet, "guidance": guidance})
+    modules = torch.nn.ModuleDict({"unet": unet, "guidance": guidance}).to(device)
     t = Trainer(cfg.state("unet"), "unet", modules, cfg.unet.train, minutes, cfg.fresh,
-                optimizers=mixed(modules, cfg.unet.train, OUTSIDE, cfg.unet.hidden_lr))
-    random.manual_seed(cfg.unet.train.seed + t.at)
-    torch.manual_seed(cfg.unet.train.seed + t.at)
-    forward = torch.compile(unet) if cfg.unet.compile else unet
+                optimizers=mixed(modules, cfg.unet.train, OUTSIDE, cfg.unet.hidden_lr), random=random)
+    forward = compiled(unet, device, cfg.unet.compile)
     likeness = Likeness(cfg, held) if cfg.unet.identity else None
-    alpha, batch = alphas(), cfg.unet.train.batch
+    alpha, batch = alphas().to(device), cfg.unet.train.batch
     shown = time.monotonic()
     for _ in t:
         drawn = draw(batch)
         count = len(drawn.latent)
         # One timestep from each of `count` equal stretches: less noise in the loss than free draws.
-        at = ((torch.arange(count) + torch.rand(count)) * (STEPS / count)).long().clamp(max=STEPS - 1)
+        at = ((torch.arange(count, device=device) + torch.rand(count, device=device)) * (STEPS / count)).long().clamp(max=STEPS - 1)
         noisy, wanted = noised(drawn.latent, torch.randn_like(drawn.latent), alpha[at])
         noisy = noisy.contiguous(memory_format=torch.channels_last)
-        with autocast():
+        with autocast(device):
             made = forward(noisy, at.float(), drawn.context(guidance), drawn.mask)
         error = (made.float() - wanted).square().mean((1, 2, 3))
         loss, figures = (error * weights(alpha[at], cfg.unet.weight_floor)).mean(), {"v": error.detach().mean()}
@@ -82,15 +82,15 @@ class Draw:
 
     def __init__(self, cfg: Config, held: pictures.Pictures, random: torch.Generator):
         self.cfg, self.random = cfg.unet, random
-        self.style, self.face = embeddings(cfg, held)
-        self.latents = vae.latents(cfg, held)
-        self.people = torch.from_numpy(held.where("train"))
-        self.others = torch.from_numpy(held.where("anime"))
-        self.photos, self.first, self.count = photos(held)
+        device = random.device
+        self.style, self.face = (x.to(device) for x in embeddings(cfg, held))
+        self.latents = vae.latents(cfg, held).to(device)
+        self.people, self.others = (torch.from_numpy(held.where(s)).to(device) for s in ("train", "anime"))
+        self.photos, self.first, self.count = (x.to(device) for x in photos(held))
 
     def __call__(self, batch: int):
         def uniform(n=batch):
-            return torch.rand(n, generator=self.random)
+            return torch.rand(n, generator=self.random, device=self.random.device)
 
         pick = (uniform() * len(self.people)).long()
         row = self.people[pick]
@@ -115,8 +115,9 @@ class Likeness:
     FROM = 0.3  # share of signal at least
 
     def __init__(self, cfg: Config, held: pictures.Pictures):
-        self.net = identity.load(cfg)
-        self.taught = torch.from_numpy(face_stage.teacher_embeddings(cfg, held))
+        device = pick(cfg.device)
+        self.net = identity.load(cfg).to(device)
+        self.taught = torch.from_numpy(face_stage.teacher_embeddings(cfg, held)).to(device)
 
     def __call__(self, noisy, made, alpha, drawn: Batch) -> torch.Tensor:
         wanted = self.taught[drawn.rows]
@@ -124,7 +125,7 @@ class Likeness:
         if not use.any():
             return made.new_zeros(())
         clean = (alpha.sqrt()[:, None, None, None] * noisy - (1 - alpha).sqrt()[:, None, None, None] * made)[use]
-        with autocast():
+        with autocast(clean.device):
             found = self.net(clean.contiguous(memory_format=torch.channels_last))
         return 1 - (found * wanted[use]).sum(1).mean()
 
@@ -155,17 +156,17 @@ def embeddings(cfg: Config, held: pictures.Pictures) -> tuple[torch.Tensor, torc
 def sample(unet, guidance, style: torch.Tensor, face: torch.Tensor, shape: tuple[int, ...], scale: float = 4.0,
            steps: int = 25, seed: int = 0) -> torch.Tensor:
     """Latents [B,c,h,w] for these conditions, guided against both conditions zeroed."""
-    random = torch.Generator().manual_seed(seed)
+    random = generator(style.device, seed)
     both = torch.cat([guidance(style, face), guidance(torch.zeros_like(style), torch.zeros_like(face))])[:, None]
-    mask = torch.ones(2 * len(style), 1, *shape[1:])
+    mask = style.new_ones(2 * len(style), 1, *shape[1:])
 
     def predict(x, t):
-        with autocast():
+        with autocast(x.device):
             v = unet(torch.cat([x, x]), t.expand(2 * len(x)), both, mask).float()
         given, empty = v.chunk(2)
         return empty + scale * (given - empty)
 
-    return euler_ancestral(predict, torch.randn(len(style), *shape, generator=random), steps, random)
+    return euler_ancestral(predict, torch.randn(len(style), *shape, generator=random, device=random.device), steps, random)
 
 
 def sheet(cfg: Config, held: pictures.Pictures, t: Trainer) -> None:
@@ -173,17 +174,18 @@ def sheet(cfg: Config, held: pictures.Pictures, t: Trainer) -> None:
     made with the person's own picture as style; the next person's picture as style, above what
     it gave; the face alone."""
     t.save()  # load() reads the file
-    unet, guidance = load(cfg)
-    _, decoder = vae.load(cfg)
+    device = of(t.modules)
+    unet, guidance = (m.to(device) for m in load(cfg))
+    decoder = vae.load(cfg)[1].to(device)
     style, face = embeddings(cfg, held)
     at = held.where("example")[:12]
     other = np.roll(at, -1)
-    e_f = face[at].repeat(3, 1)
-    e_h = torch.cat([style[at, 0], style[other, 0], torch.zeros_like(style[at, 0])]).float()
+    e_f = face[at].repeat(3, 1).to(device)
+    e_h = torch.cat([style[at, 0], style[other, 0], torch.zeros_like(style[at, 0])]).float().to(device)
     side = cfg.data.size // 8
     z = sample(unet, guidance, e_h, e_f, (cfg.vae.latent_channels, side, side))
-    with torch.no_grad(), autocast():
-        made = ((decoder(z).float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    with torch.no_grad(), autocast(device):
+        made = ((decoder(z).float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     own, styled, alone = made.reshape(3, len(at), *made.shape[1:])
     rows = [held.pixels[at], own, held.pixels[other], styled, alone]
     grid = np.concatenate([np.concatenate(list(r), 1) for r in rows])
