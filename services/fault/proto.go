@@ -5,20 +5,22 @@ import faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 // reasonKinds is the kind that a stored fault, which has none, gets back. What
 // is not listed is Invalid.
 var reasonKinds = map[faultv1.Reason]Kind{
-	faultv1.Reason_REASON_UNSPECIFIED:        Internal,
-	faultv1.Reason_REASON_UNKNOWN_SUBJECT:    NotFound,
-	faultv1.Reason_REASON_UNKNOWN_GENERATION: NotFound,
-	faultv1.Reason_REASON_REQUEST_ID_REUSED:  Conflict,
-	faultv1.Reason_REASON_QUOTA_EXHAUSTED:    Exhausted,
-	faultv1.Reason_REASON_DEADLINE_PASSED:    Deadline,
-	faultv1.Reason_REASON_CANCELLED:          Cancelled,
-	faultv1.Reason_REASON_BUNDLE_INVALID:     Precondition,
-	faultv1.Reason_REASON_BUNDLE_MISMATCH:    Precondition,
-	faultv1.Reason_REASON_ROLE_MISSING:       Precondition,
-	faultv1.Reason_REASON_CONFIG_INVALID:     Precondition,
-	faultv1.Reason_REASON_UNAVAILABLE:        Unavailable,
-	faultv1.Reason_REASON_ATTEMPTS_EXHAUSTED: Internal,
-	faultv1.Reason_REASON_BLOB_MISSING:       Precondition,
+	faultv1.Reason_REASON_UNSPECIFIED:         Internal,
+	faultv1.Reason_REASON_UNKNOWN_SUBJECT:     NotFound,
+	faultv1.Reason_REASON_UNKNOWN_GENERATION:  NotFound,
+	faultv1.Reason_REASON_UNKNOWN_DEAD_LETTER: NotFound,
+	faultv1.Reason_REASON_UNKNOWN_STAGE:       NotFound,
+	faultv1.Reason_REASON_REQUEST_ID_REUSED:   Conflict,
+	faultv1.Reason_REASON_QUOTA_EXHAUSTED:     Exhausted,
+	faultv1.Reason_REASON_DEADLINE_PASSED:     Deadline,
+	faultv1.Reason_REASON_CANCELLED:           Cancelled,
+	faultv1.Reason_REASON_BUNDLE_INVALID:      Precondition,
+	faultv1.Reason_REASON_BUNDLE_MISMATCH:     Precondition,
+	faultv1.Reason_REASON_ROLE_MISSING:        Precondition,
+	faultv1.Reason_REASON_CONFIG_INVALID:      Precondition,
+	faultv1.Reason_REASON_UNAVAILABLE:         Unavailable,
+	faultv1.Reason_REASON_ATTEMPTS_EXHAUSTED:  Internal,
+	faultv1.Reason_REASON_BLOB_MISSING:        Precondition,
 }
 
 // ToProto returns the form of err that is stored with a generation; nil for

@@ -105,6 +105,10 @@ const (
 	// The photo shows somebody else than most of the photos beside it. Leave it
 	// out, or enrol that person as another subject.
 	Reason_REASON_NOT_SAME_PERSON Reason = 31
+	// The dead letter does not exist, or not any more. List them.
+	Reason_REASON_UNKNOWN_DEAD_LETTER Reason = 32
+	// No stage of this name has, or lately had, workers. List them.
+	Reason_REASON_UNKNOWN_STAGE Reason = 33
 )
 
 // Enum value maps for Reason.
@@ -142,6 +146,8 @@ var (
 		29: "REASON_FACE_TOO_DARK",
 		30: "REASON_FACE_TURNED_AWAY",
 		31: "REASON_NOT_SAME_PERSON",
+		32: "REASON_UNKNOWN_DEAD_LETTER",
+		33: "REASON_UNKNOWN_STAGE",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":            0,
@@ -176,6 +182,8 @@ var (
 		"REASON_FACE_TOO_DARK":          29,
 		"REASON_FACE_TURNED_AWAY":       30,
 		"REASON_NOT_SAME_PERSON":        31,
+		"REASON_UNKNOWN_DEAD_LETTER":    32,
+		"REASON_UNKNOWN_STAGE":          33,
 	}
 )
 
@@ -289,7 +297,7 @@ const file_facestudio_fault_v1_fault_proto_rawDesc = "" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1b.facestudio.fault.v1.ReasonR\x06reason\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
 	"\x05field\x18\x03 \x01(\tR\x05field\x12\x1c\n" +
-	"\tretryable\x18\x04 \x01(\bR\tretryable*\xf7\x06\n" +
+	"\tretryable\x18\x04 \x01(\bR\tretryable*\xb1\a\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REASON_INVALID_FIELD\x10\x01\x12\x1c\n" +
@@ -323,7 +331,9 @@ const file_facestudio_fault_v1_fault_proto_rawDesc = "" +
 	"\x13REASON_FACE_BLURRED\x10\x1c\x12\x18\n" +
 	"\x14REASON_FACE_TOO_DARK\x10\x1d\x12\x1b\n" +
 	"\x17REASON_FACE_TURNED_AWAY\x10\x1e\x12\x1a\n" +
-	"\x16REASON_NOT_SAME_PERSON\x10\x1fB\xdb\x01\n" +
+	"\x16REASON_NOT_SAME_PERSON\x10\x1f\x12\x1e\n" +
+	"\x1aREASON_UNKNOWN_DEAD_LETTER\x10 \x12\x18\n" +
+	"\x14REASON_UNKNOWN_STAGE\x10!B\xdb\x01\n" +
 	"\x17com.facestudio.fault.v1B\n" +
 	"FaultProtoP\x01ZFgithub.com/facestudio/facestudio/proto/gen/facestudio/fault/v1;faultv1\xa2\x02\x03FFX\xaa\x02\x13Facestudio.Fault.V1\xca\x02\x13Facestudio\\Fault\\V1\xe2\x02\x1fFacestudio\\Fault\\V1\\GPBMetadata\xea\x02\x15Facestudio::Fault::V1b\x06proto3"
 
