@@ -88,7 +88,8 @@ func (e encoder) EmbedImages(ctx context.Context, req *encoderv1.EmbedImagesRequ
 	if e.embedImages != nil {
 		return e.embedImages(ctx, req)
 	}
-	return &encoderv1.EmbedImagesResponse{Embeddings: vector(1, 1, 2, 3)}, nil
+	n := len(req.GetImages())
+	return &encoderv1.EmbedImagesResponse{Embeddings: vector(int64(n), slices.Repeat([]float32{1, 2, 3}, n)...)}, nil
 }
 
 func (e encoder) EmbedTexts(ctx context.Context, req *encoderv1.EmbedTextsRequest, _ ...grpc.CallOption) (*encoderv1.EmbedTextsResponse, error) {
