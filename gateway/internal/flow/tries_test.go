@@ -76,7 +76,9 @@ func TestTries(t *testing.T) {
 			map[uint32]float32{0: 0.3, 1: 0.6, 2: 0.4, 3: 0.5}, []uint32{0, 1, 2, 3}, []int32{2, 1}, []int{2, 2}, 0,
 		},
 		"best of 2, two pictures, from the fifth on": {
-			func(g *gatewayv1.Generation) { g.BestOf, g.PictureCount, g.FirstIndex = new(int32(2)), new(int32(2)), 5 },
+			func(g *gatewayv1.Generation) {
+				g.BestOf, g.PictureCount, g.FirstIndex = new(int32(2)), new(int32(2)), 5
+			},
 			map[uint32]float32{5: 0.3, 6: 0.6, 7: 0.4, 8: 0.5}, []uint32{5, 6, 7, 8}, []int32{7, 6}, []int{2, 2}, 0,
 		},
 		"similar at once": {
