@@ -18,15 +18,15 @@ func TestAdmit(t *testing.T) {
 		arrival arrival
 		want    action
 	}{
-		"fresh":                     {arrival{attempt: 1, maxAttempts: 3}, run},
-		"last attempt":              {arrival{attempt: 3, maxAttempts: 3}, run},
-		"killed every worker":       {arrival{attempt: 4, maxAttempts: 3}, quarantine},
-		"late":                      {arrival{attempt: 1, maxAttempts: 3, late: true}, drop},
-		"late and tried too often":  {arrival{attempt: 4, maxAttempts: 3, late: true}, drop},
-		"decided":                   {arrival{attempt: 1, maxAttempts: 3, decided: true, late: true}, settle},
-		"decided, tried too often":  {arrival{attempt: 4, maxAttempts: 3, decided: true}, settle},
-		"worker stops":              {arrival{attempt: 1, maxAttempts: 3, stopping: true}, handBack},
-		"worker stops, but decided": {arrival{attempt: 1, maxAttempts: 3, stopping: true, decided: true}, settle},
+		"fresh":                     {arrival{maxKills: 3}, run},
+		"silenced two":              {arrival{silent: 2, maxKills: 3}, run},
+		"silenced three":            {arrival{silent: 3, maxKills: 3}, isolate},
+		"late":                      {arrival{maxKills: 3, late: true}, drop},
+		"late, silenced three":      {arrival{silent: 3, maxKills: 3, late: true}, drop},
+		"decided":                   {arrival{maxKills: 3, decided: true, late: true}, settle},
+		"decided, silenced three":   {arrival{silent: 3, maxKills: 3, decided: true}, settle},
+		"worker stops":              {arrival{maxKills: 3, stopping: true}, handBack},
+		"worker stops, but decided": {arrival{maxKills: 3, stopping: true, decided: true}, settle},
 		"foreign":                   {arrival{foreign: true, stopping: true, decided: true}, refuse},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -50,23 +50,23 @@ func TestConclude(t *testing.T) {
 		departure departure
 		want      action
 	}{
-		"done":                           {departure{ok, notEnded, 1, 3}, record},
-		"done, cancelled meanwhile":      {departure{ok, endedByCancel, 1, 3}, record},
-		"done, late":                     {departure{ok, endedByDeadline, 1, 3}, record},
-		"done in the grace":              {departure{ok, endedByShutdown, 1, 3}, record},
-		"bad input":                      {departure{noFace, notEnded, 1, 3}, record},
-		"bad input on the last attempt":  {departure{noFace, notEnded, 3, 3}, record},
-		"dependency away":                {departure{away, notEnded, 1, 3}, retry},
-		"dependency away, last attempt":  {departure{away, notEnded, 3, 3}, quarantine},
-		"bug":                            {departure{bug, notEnded, 1, 3}, retry},
-		"bug, last attempt":              {departure{bug, notEnded, 3, 3}, quarantine},
-		"full for now":                   {departure{ours(fault.Exhausted, faultv1.Reason_REASON_QUOTA_EXHAUSTED), notEnded, 1, 3}, retry},
-		"cancelled":                      {departure{cancelled, endedByCancel, 1, 3}, settle},
-		"cancelled on the last attempt":  {departure{cancelled, endedByCancel, 3, 3}, settle},
-		"late":                           {departure{cancelled, endedByDeadline, 3, 3}, drop},
-		"handed back":                    {departure{cancelled, endedByShutdown, 3, 3}, handBack},
-		"cancelled by something else":    {departure{cancelled, notEnded, 1, 3}, retry},
-		"a failure that the cancel made": {departure{bug, endedByCancel, 1, 3}, settle},
+		"done":                           {departure{ok, notEnded, 0, 3}, record},
+		"done, cancelled meanwhile":      {departure{ok, endedByCancel, 0, 3}, record},
+		"done, late":                     {departure{ok, endedByDeadline, 0, 3}, record},
+		"done in the grace":              {departure{ok, endedByShutdown, 0, 3}, record},
+		"bad input":                      {departure{noFace, notEnded, 0, 3}, record},
+		"bad input on the last attempt":  {departure{noFace, notEnded, 2, 3}, record},
+		"dependency away":                {departure{away, notEnded, 0, 3}, retry},
+		"dependency away, last attempt":  {departure{away, notEnded, 2, 3}, quarantine},
+		"bug":                            {departure{bug, notEnded, 0, 3}, retry},
+		"bug, last attempt":              {departure{bug, notEnded, 2, 3}, quarantine},
+		"full for now":                   {departure{ours(fault.Exhausted, faultv1.Reason_REASON_QUOTA_EXHAUSTED), notEnded, 0, 3}, retry},
+		"cancelled":                      {departure{cancelled, endedByCancel, 0, 3}, settle},
+		"cancelled on the last attempt":  {departure{cancelled, endedByCancel, 2, 3}, settle},
+		"late":                           {departure{cancelled, endedByDeadline, 2, 3}, drop},
+		"handed back":                    {departure{cancelled, endedByShutdown, 2, 3}, handBack},
+		"cancelled by something else":    {departure{cancelled, notEnded, 0, 3}, retry},
+		"a failure that the cancel made": {departure{bug, endedByCancel, 0, 3}, settle},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := conclude(c.departure); got != c.want {

@@ -26,9 +26,10 @@
 //   - Faults that may pass (UNAVAILABLE, RESOURCE_EXHAUSTED with a retry delay)
 //     and what nobody classified (a panic too) are tried again after a delay that
 //     doubles, by any worker.
-//   - After MaxAttempts the message becomes a dead letter and its outcome is
-//     INTERNAL with reason ATTEMPTS_EXHAUSTED. A worker that dies counts as an
-//     attempt; so does one that hands work back.
+//   - After MaxAttempts of these the message becomes a dead letter and its outcome
+//     is INTERNAL with reason ATTEMPTS_EXHAUSTED; so it does after MaxKills workers
+//     fell silent over it, as if it had killed them. A worker that stops and hands
+//     work back counts as neither.
 //
 // Of a server-streaming call the last message is the outcome. Those before it are
 // progress: they are told to those who listen at the moment, and may be lost.

@@ -32,6 +32,13 @@ const (
 	headerStatus   = "Facestudio-Status"
 )
 
+// Reasons of dead letters.
+const (
+	reasonExhausted = "ATTEMPTS_EXHAUSTED"
+	reasonKills     = "KILLED_WORKERS"
+	reasonForeign   = "FOREIGN"
+)
+
 // traceContext is how spans of different processes find each other.
 var traceContext = propagation.TraceContext{}
 

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
+	jobqueuev1 "github.com/facestudio/facestudio/proto/gen/facestudio/jobqueue/v1"
 	"github.com/facestudio/facestudio/services/fault"
 )
 
@@ -30,6 +31,10 @@ type job struct {
 	work    work
 	rule    rule
 	attempt uint64
+	// sequence is the number of the message in its stream.
+	sequence uint64
+	// earlier is how the deliveries before this one ended.
+	earlier tries
 	// queued is when the work was published, by the server's clock.
 	queued time.Time
 }
@@ -39,12 +44,12 @@ func (s *Server) handle(ctx context.Context, msg jetstream.Msg, stopping bool) {
 	j := &job{s: s, msg: msg}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	arrived := arrival{maxAttempts: uint64(s.settings.MaxAttempts), stopping: stopping}
+	arrived := arrival{maxKills: uint64(s.settings.MaxKills), stopping: stopping}
 	w, err := parseWork(msg.Subject(), msg.Headers(), msg.Data())
 	if meta, metaErr := msg.Metadata(); metaErr == nil {
-		j.attempt, j.queued = meta.NumDelivered, meta.Timestamp
+		j.attempt, j.queued, j.sequence = meta.NumDelivered, meta.Timestamp, meta.Sequence.Stream
 	}
-	j.work, arrived.attempt, arrived.foreign = w, j.attempt, err != nil
+	j.work, arrived.foreign = w, err != nil
 	if arrived.foreign {
 		j.carryOut(ctx, admit(arrived), status.New(codes.InvalidArgument, err.Error()), nil)
 		return
@@ -55,18 +60,22 @@ func (s *Server) handle(ctx context.Context, msg jetstream.Msg, stopping bool) {
 	if result, err := s.q.lookup(ctx, w.address); err == nil {
 		arrived.decided = result != nil
 	}
+	if note, _, err := j.attempts(ctx); err == nil {
+		j.earlier = sortOut(j.attempt, note)
+	}
+	arrived.silent = j.earlier.silent
 	arrived.late = !time.Now().Before(w.deadline)
 	m, known := s.methods[w.method]
 	j.rule = m.rule
 	next := admit(arrived)
 	if next != run {
-		j.carryOut(ctx, next, status.New(codes.Internal, "the worker stopped without an answer, or was stopped"), nil)
+		j.carryOut(ctx, next, status.New(codes.Internal, "the workers that had it fell silent"), nil)
 		return
 	}
 	if !known {
 		// A newer version's method: another worker may know it.
 		s := status.Newf(codes.Unimplemented, "this worker does not know %s", w.method)
-		j.carryOut(ctx, conclude(departure{status: s, attempt: j.attempt, maxAttempts: arrived.maxAttempts}), s, nil)
+		j.carryOut(ctx, conclude(departure{status: s, failed: j.earlier.failed, maxAttempts: uint64(j.s.settings.MaxAttempts)}), s, nil)
 		return
 	}
 	begun := time.Now()
@@ -74,7 +83,7 @@ func (s *Server) handle(ctx context.Context, msg jetstream.Msg, stopping bool) {
 		s.q.metrics.waited(ctx, w.address, begun.Sub(j.queued))
 	}
 	outcome, response, ended := j.run(ctx, m, cancel)
-	next = conclude(departure{outcome, ended, j.attempt, arrived.maxAttempts})
+	next = conclude(departure{outcome, ended, j.earlier.failed, uint64(s.settings.MaxAttempts)})
 	s.q.metrics.ran(ctx, w.address, time.Since(begun), next)
 	j.carryOut(ctx, next, outcome, response)
 }
@@ -93,7 +102,7 @@ func (j *job) run(ctx context.Context, m method, cancel context.CancelCauseFunc)
 	var alive sync.WaitGroup
 	ran := make(chan struct{})
 	alive.Go(func() { j.stayAlive(ctx, ran, cancel) })
-	response, err := j.invoke(call, m)
+	response, err := j.apart(call, m)
 	close(ran)
 	alive.Wait()
 	outcome := statusFrom(err)
@@ -102,6 +111,19 @@ func (j *job) run(ctx context.Context, m method, cancel context.CancelCauseFunc)
 	}
 	endSpan(span, outcome)
 	return outcome, response, endingOf(call)
+}
+
+// apart runs work that has silenced a worker while nothing else runs here: if it
+// kills this one too, the blame is its alone.
+func (j *job) apart(ctx context.Context, m method) ([]byte, error) {
+	if j.earlier.silent > 0 {
+		j.s.apart.Lock()
+		defer j.s.apart.Unlock()
+	} else {
+		j.s.apart.RLock()
+		defer j.s.apart.RUnlock()
+	}
+	return j.invoke(ctx, m)
 }
 
 func endingOf(ctx context.Context) ending {
@@ -166,14 +188,21 @@ func (j *job) do(ctx context.Context, do action, s *status.Status, response []by
 		return errors.Join(j.msg.DoubleAck(ctx), q.nc.Publish(j.work.event(eventGone), nil))
 	case retry:
 		j.s.settings.Logger.Warn("work failed and is tried again", "method", j.work.method,
-			"attempt", j.attempt, "code", s.Code().String(), "error", fault.From(s.Err()))
-		return j.msg.NakWithDelay(backoff(j.s.settings.Backoff, j.attempt, randomSpread()))
+			"attempt", j.earlier.failed+1, "code", s.Code().String(), "error", fault.From(s.Err()))
+		noted := j.note(ctx, func(a *jobqueuev1.Attempts) { a.Failed++ })
+		return errors.Join(noted, j.msg.NakWithDelay(backoff(j.s.settings.Backoff, j.earlier.failed+1, randomSpread())))
 	case handBack:
-		return j.msg.Nak()
+		noted := j.note(ctx, func(a *jobqueuev1.Attempts) { a.HandedBack++ })
+		return errors.Join(noted, j.msg.Nak())
 	case quarantine:
-		return j.quarantine(ctx, s)
+		j.earlier.failed++
+		return j.quarantine(ctx, reasonExhausted, s, fmt.Sprintf("%s failed %d times and was given up, the last time with %s",
+			j.work.method, j.earlier.failed, s.Code()))
+	case isolate:
+		return j.quarantine(ctx, reasonKills, s, fmt.Sprintf("%s silenced %d workers, as if it had killed them, and was given up",
+			j.work.method, j.earlier.silent))
 	case refuse:
-		return errors.Join(j.bury(ctx, "FOREIGN", s), j.msg.TermWithReason(s.Message()))
+		return errors.Join(j.bury(ctx, reasonForeign, s), j.msg.TermWithReason(s.Message()))
 	default:
 		return fmt.Errorf("no such action: %d", do)
 	}
@@ -181,20 +210,19 @@ func (j *job) do(ctx context.Context, do action, s *status.Status, response []by
 
 // quarantine gives work up: a copy for people to look at, then the result, so
 // that its callers know, and only then the message goes.
-func (j *job) quarantine(ctx context.Context, s *status.Status) error {
+func (j *job) quarantine(ctx context.Context, reason string, s *status.Status, message string) error {
 	q := j.s.q
-	exhausted := fault.New(fault.Internal, faultv1.Reason_REASON_ATTEMPTS_EXHAUSTED, "",
-		"%s failed %d times and was given up, the last time with %s", j.work.method, j.attempt, s.Code())
-	if err := j.bury(ctx, "ATTEMPTS_EXHAUSTED", s); err != nil {
+	if err := j.bury(ctx, reason, s); err != nil {
 		return err
 	}
-	j.s.settings.Logger.Error("work given up", "method", j.work.method, "key", j.work.key, "attempts", j.attempt, "code", s.Code().String())
-	outcome := fault.ToStatus(exhausted)
+	j.s.settings.Logger.Error("work given up", "method", j.work.method, "key", j.work.key, "reason", reason,
+		"failed", j.earlier.failed, "silent", j.earlier.silent, "code", s.Code().String())
+	outcome := fault.ToStatus(fault.New(fault.Internal, faultv1.Reason_REASON_ATTEMPTS_EXHAUSTED, "", "%s", message))
 	ttl := lifetime(q.settings, j.rule.owned(), outcome.Code())
 	if _, err := q.create(ctx, j.work.address, newResult(outcome, nil, j.attempt, byQuarantine), ttl); err != nil {
 		return err
 	}
-	return j.msg.TermWithReason("attempts exhausted")
+	return j.msg.TermWithReason(reason)
 }
 
 // bury copies the message to the dead letters, once: a repeat has the same id.
@@ -208,7 +236,7 @@ func (j *job) bury(ctx context.Context, reason string, s *status.Status) error {
 		msg.Header[name] = values
 	}
 	msg.Header.Set(headerReason, reason)
-	msg.Header.Set(headerAttempts, strconv.FormatUint(j.attempt, 10))
+	msg.Header.Set(headerAttempts, strconv.FormatUint(j.earlier.failed+j.earlier.silent, 10))
 	msg.Header.Set(headerStatus, encodeHeader(s.Code().String()+": "+s.Message()))
 	var opts []jetstream.PublishOpt
 	if meta, err := j.msg.Metadata(); err == nil {

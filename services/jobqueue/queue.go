@@ -59,7 +59,9 @@ type Queue struct {
 	nc       *nats.Conn
 	js       jetstream.JetStream
 	work     jetstream.Stream
+	dead     jetstream.Stream
 	results  jetstream.KeyValue
+	attempts jetstream.KeyValue
 	records  *Records
 	secret   []byte
 	tracer   trace.Tracer
@@ -146,12 +148,17 @@ func Open(ctx context.Context, nc *nats.Conn, s Settings) (*Queue, error) {
 	if q.work, err = ensure(ctx, js, workConfig(s)); err != nil {
 		return nil, err
 	}
-	if _, err = ensure(ctx, js, deadConfig(s)); err != nil {
+	if q.dead, err = ensure(ctx, js, deadConfig(s)); err != nil {
 		return nil, err
 	}
 	results := bucketConfig(s, resultsName, "recorded outcomes of stage work")
 	results.RePublish = &jetstream.RePublish{Source: resultsSource, Destination: resultsTarget}
 	if q.results, err = ensureBucket(ctx, js, results); err != nil {
+		return nil, err
+	}
+	attempts := bucketConfig(s, attemptsName, "how earlier deliveries of work ended")
+	attempts.MaxAge, attempts.MaxBytes = s.MaxAge, min(s.MaxBytes, attemptsBytes)
+	if q.attempts, err = ensureBucket(ctx, js, attempts); err != nil {
 		return nil, err
 	}
 	records, err := ensureBucket(ctx, js, bucketConfig(s, recordsName, "records and the queue of them"))

@@ -27,9 +27,13 @@ type ServerSettings struct {
 	// Grace is how long calls in hand may go on once Run's context has ended,
 	// before they are handed back; 0 means 10 s.
 	Grace time.Duration
-	// MaxAttempts is how often work is tried before it becomes a dead letter;
-	// 0 means 5.
+	// MaxAttempts is how often work may fail before it becomes a dead letter; 0
+	// means 5.
 	MaxAttempts int
+	// MaxKills is how many workers may fall silent over a piece of work before it
+	// becomes a dead letter; 0 means 3. Workers that stop and hand it back are not
+	// counted.
+	MaxKills int
 	// Backoff is the delay before the second attempt; it doubles with each,
 	// up to 30 s, and is spread by half. 0 means 250 ms.
 	Backoff time.Duration
@@ -52,6 +56,7 @@ func (s ServerSettings) withDefaults(q *Queue) (ServerSettings, error) {
 	s.Slots = cmp.Or(s.Slots, 1)
 	s.Grace = cmp.Or(s.Grace, 10*time.Second)
 	s.MaxAttempts = cmp.Or(s.MaxAttempts, 5)
+	s.MaxKills = cmp.Or(s.MaxKills, 3)
 	s.Backoff = cmp.Or(s.Backoff, 250*time.Millisecond)
 	s.BatchPoll = cmp.Or(s.BatchPoll, time.Second)
 	if s.Logger == nil {
@@ -69,7 +74,8 @@ func (s ServerSettings) withDefaults(q *Queue) (ServerSettings, error) {
 	}
 	return s, errors.Join(append(bad,
 		atLeast("Slots", s.Slots, 1), atLeast("Grace", s.Grace, time.Millisecond),
-		atLeast("MaxAttempts", s.MaxAttempts, 1), atLeast("Backoff", s.Backoff, time.Millisecond),
+		atLeast("MaxAttempts", s.MaxAttempts, 1), atLeast("MaxKills", s.MaxKills, 1),
+		atLeast("Backoff", s.Backoff, time.Millisecond),
 		atLeast("BatchPoll", s.BatchPoll, 10*time.Millisecond))...)
 }
 
@@ -82,6 +88,9 @@ type Server struct {
 	methods  map[string]method
 	// wrong is what is wrong with the settings or a registered service.
 	wrong []error
+
+	// apart is held by calls in hand, alone by those that must not share a worker.
+	apart sync.RWMutex
 
 	mu sync.Mutex
 	// jobs are the calls in hand, by the subject that cancels them.

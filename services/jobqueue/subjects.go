@@ -8,11 +8,12 @@ import (
 // Streams and buckets. Their names and the subjects below are the same for
 // every mesh: one NATS account holds one mesh.
 const (
-	workStream  = "WORK"
-	deadStream  = "DEAD"
-	resultsName = "results"
-	recordsName = "records"
-	secretsName = "installation"
+	workStream   = "WORK"
+	deadStream   = "DEAD"
+	resultsName  = "results"
+	recordsName  = "records"
+	secretsName  = "installation"
+	attemptsName = "attempts"
 )
 
 // Subjects:

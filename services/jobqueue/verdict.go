@@ -30,13 +30,16 @@ const (
 	retry
 	// handBack gives the message back for another worker, at once.
 	handBack
-	// quarantine makes it a dead letter whose result is ATTEMPTS_EXHAUSTED.
+	// quarantine makes it a dead letter whose result is ATTEMPTS_EXHAUSTED: it
+	// failed as often as it may.
 	quarantine
+	// isolate does so because it silenced its workers.
+	isolate
 	// refuse makes it a dead letter without a result: nobody can wait for it.
 	refuse
 )
 
-var actionNames = [...]string{"run", "settle", "drop", "record", "retry", "hand_back", "quarantine", "refuse"}
+var actionNames = [...]string{"run", "settle", "drop", "record", "retry", "hand_back", "quarantine", "isolate", "refuse"}
 
 // String returns the name of the action, for metrics.
 func (a action) String() string { return actionNames[a] }
@@ -45,8 +48,8 @@ func (a action) String() string { return actionNames[a] }
 type arrival struct {
 	// foreign: it is no work message of this version.
 	foreign bool
-	// attempt is how often it was delivered, this time included.
-	attempt, maxAttempts uint64
+	// silent is how many earlier deliveries ended without a word.
+	silent, maxKills uint64
 	// decided: its result is recorded, whatever it is.
 	decided bool
 	// late: its deadline has passed.
@@ -64,8 +67,8 @@ func admit(a arrival) action {
 		return settle
 	case a.late:
 		return drop
-	case a.attempt > a.maxAttempts:
-		return quarantine
+	case a.silent >= a.maxKills:
+		return isolate
 	case a.stopping:
 		return handBack
 	default:
@@ -87,8 +90,9 @@ const (
 type departure struct {
 	status *status.Status
 	ended  ending
-	// attempt is how often the message was delivered.
-	attempt, maxAttempts uint64
+	// failed is how many attempts before this one ended with a fault that may
+	// pass. Deliveries that were handed back are no attempts.
+	failed, maxAttempts uint64
 }
 
 // conclude decides what becomes of a call that was run. A result that the
@@ -105,7 +109,7 @@ func conclude(d departure) action {
 	case endedByShutdown:
 		return handBack
 	}
-	if d.attempt >= d.maxAttempts {
+	if d.failed+1 >= d.maxAttempts {
 		return quarantine
 	}
 	return retry
