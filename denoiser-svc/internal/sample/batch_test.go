@@ -34,9 +34,11 @@ func (j joint) Predict(ctx context.Context, dst, input []float32, t float64) err
 }
 
 func (j joint) PredictAll(ctx context.Context, calls []sample.Call) error {
-	if j.broke != nil {
-		if err := j.broke(len(calls)); err != nil {
-			return err
+	for _, c := range calls {
+		if broke := c.Predictor.(joint).broke; broke != nil {
+			if err := broke(len(calls)); err != nil {
+				return err
+			}
 		}
 	}
 	j.runs.sizes = append(j.runs.sizes, len(calls))
@@ -134,7 +136,7 @@ func oneFailureInABatchIsNobodyElses(t *testing.T) {
 		"error": func(int) error { return broken },
 		"panic": func(int) error { panic("broken") },
 	} {
-		// Every run in which the bad one leads fails, and so does its own.
+		// Every run that the bad one shares fails, and so does its own.
 		bad := joint{kind: name, runs: &runs{}, broke: failure}
 		good := joint{kind: name, runs: &runs{}}
 		generations := []*sample.Generation{
@@ -164,7 +166,7 @@ func cancelInABatchEndsOneAlone(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	p := joint{kind: "a", runs: &runs{}}
 	p.broke = func(int) error {
-		if len(p.runs.sizes) == 3 {
+		if len(p.runs.sizes) >= 3 {
 			cancel(why)
 		}
 		return nil
