@@ -10,6 +10,9 @@ import (
 	"image/gif"
 	"image/jpeg"
 	"image/png"
+	"os"
+	"path/filepath"
+	"sync"
 	"testing"
 
 	xdraw "golang.org/x/image/draw"
@@ -50,6 +53,45 @@ func canvas(w, h int, place map[image.Rectangle]image.Image) image.Image {
 		xdraw.CatmullRom.Scale(out, r, p, p.Bounds(), draw.Src, nil)
 	}
 	return out
+}
+
+// mustExample is an example face, for what has no test at hand.
+func mustExample(name string) []byte {
+	data, err := os.ReadFile(filepath.Join("..", "..", "examples", "faces", name+".jpg"))
+	if err != nil {
+		panic(err)
+	}
+	return data
+}
+
+// couple is a picture of two people side by side.
+var couple = sync.OnceValue(func() []byte {
+	return mustPNG(canvas(256, 128, map[image.Rectangle]image.Image{
+		image.Rect(0, 0, 128, 128): mustDecode(mustExample("erik")), image.Rect(128, 0, 256, 128): mustDecode(mustExample("rosa")),
+	}))
+})
+
+// maskOf is a mask of w x h pixels that is white in a rectangle.
+func maskOf(w, h int, white image.Rectangle) []byte {
+	mask := image.NewGray(image.Rect(0, 0, w, h))
+	draw.Draw(mask, white, image.White, image.Point{}, draw.Src)
+	return mustPNG(mask)
+}
+
+func mustPNG(p image.Image) []byte {
+	var out bytes.Buffer
+	if err := png.Encode(&out, p); err != nil {
+		panic(err)
+	}
+	return out.Bytes()
+}
+
+func mustDecode(data []byte) image.Image {
+	p, _, err := image.Decode(bytes.NewReader(data))
+	if err != nil {
+		panic(err)
+	}
+	return p
 }
 
 func animated(t *testing.T) []byte {

@@ -2,10 +2,12 @@ package e2e_test
 
 import (
 	"bytes"
-	"image/png"
+	"image"
 	"testing"
 
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
+	"github.com/facestudio/facestudio/services/imaging"
+	"github.com/facestudio/facestudio/services/provenance"
 	"github.com/facestudio/facestudio/services/testkit"
 )
 
@@ -16,28 +18,42 @@ func TestOneProcessMakesPictures(t *testing.T) {
 	seen := map[string]string{}
 	for _, kind := range kinds {
 		t.Run(kind.name, func(t *testing.T) {
-			got := pictures(t, client, request(t, kind.change...))
-			decoded, err := png.Decode(bytes.NewReader(got[0]))
-			if err != nil {
-				t.Fatal(err)
+			asked := request(t, kind.change...)
+			got := pictures(t, client, asked)
+			made := opened(t, got[0])
+			want := image.Pt(side, side)
+			if asked.Width != nil {
+				want = image.Pt(int(asked.GetWidth()), int(asked.GetHeight()))
 			}
-			if size := decoded.Bounds().Size(); size.X != side || size.Y != side {
-				t.Errorf("the picture is %v, want %d a side", size, side)
+			if size := image.Pt(made.W, made.H); size != want {
+				t.Errorf("the picture is %v, want %v", size, want)
 			}
-			if other, ok := seen[string(got[0])]; ok {
+			if other, ok := seen[string(made.Pix)]; ok {
 				t.Errorf("the picture is the same as by %s", other)
 			}
-			seen[string(got[0])] = kind.name
+			seen[string(made.Pix)] = kind.name
+			if _, err := provenance.Read(got[0]); err != nil {
+				t.Error(err)
+			}
 			again := pictures(t, client, request(t, kind.change...))
 			if !bytes.Equal(got[0], again[0]) {
 				t.Error("the same request makes another picture")
 			}
-			other := pictures(t, client, request(t, append(kind.change, func(g *gatewayv1.Generation) { g.Seed = new(uint64(8)) })...))
-			if bytes.Equal(got[0], other[0]) {
+			other := pictures(t, client, request(t, append(kind.change, seeded(8))...))
+			if bytes.Equal(made.Pix, opened(t, other[0]).Pix) {
 				t.Error("another seed makes the same picture")
 			}
 		})
 	}
+}
+
+func opened(t *testing.T, data []byte) *imaging.RGB {
+	t.Helper()
+	p, err := imaging.Decode(data, imaging.Limits{MinSide: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 func TestPicturesOfOneGenerationAreThoseOfItsIndex(t *testing.T) {
@@ -53,8 +69,12 @@ func TestPicturesOfOneGenerationAreThoseOfItsIndex(t *testing.T) {
 			t.Errorf("picture %d depends on how many there are", i)
 		}
 	}
-	if bytes.Equal(two[0], two[1]) {
+	if bytes.Equal(opened(t, two[0]).Pix, opened(t, two[1]).Pix) {
 		t.Error("two pictures are the same")
+	}
+	alone := pictures(t, client, request(t, func(g *gatewayv1.Generation) { g.FirstIndex = 2 }))
+	if len(alone) != 1 || !bytes.Equal(alone[0], three[2]) {
+		t.Error("picture 2 is another when it is made alone")
 	}
 }
 

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"errors"
+	"image"
 	"io"
 	"testing"
 
@@ -37,6 +38,14 @@ func prompted(g *gatewayv1.Generation) { g.Prompt = "a smiling person with black
 func unstyled(g *gatewayv1.Generation) { g.Style = nil }
 func kept(g *gatewayv1.Generation)     { g.Background = denoiserv1.Background_BACKGROUND_KEEP }
 
+func asJPEG(g *gatewayv1.Generation)    { g.OutputFormat = gatewayv1.OutputFormat_OUTPUT_FORMAT_JPEG }
+func asWebP(g *gatewayv1.Generation)    { g.OutputFormat = gatewayv1.OutputFormat_OUTPUT_FORMAT_WEBP }
+func bestOfTwo(g *gatewayv1.Generation) { g.BestOf = new(int32(2)) }
+
+func seeded(seed uint64) func(*gatewayv1.Generation) {
+	return func(g *gatewayv1.Generation) { g.Seed = &seed }
+}
+
 // kinds are the ways to make a picture.
 var kinds = []struct {
 	name   string
@@ -46,6 +55,45 @@ var kinds = []struct {
 	{"text", []func(*gatewayv1.Generation){prompted, unstyled}},
 	{"hybrid", []func(*gatewayv1.Generation){prompted}},
 	{"keep", []func(*gatewayv1.Generation){kept}},
+	{"JPEG", []func(*gatewayv1.Generation){asJPEG, seeded(11)}},
+	{"WebP, best of two", []func(*gatewayv1.Generation){asWebP, bestOfTwo, seeded(12)}},
+	{"two people", []func(*gatewayv1.Generation){two}},
+	{"two people by words", []func(*gatewayv1.Generation){two, prompted, onTheCanvas}},
+	{"mix", []func(*gatewayv1.Generation){mixed}},
+	{"from the style", []func(*gatewayv1.Generation){fromStyle}},
+}
+
+// two puts two people, the second of several photos and the first by a point,
+// into a style picture of two.
+func two(g *gatewayv1.Generation) {
+	g.Subjects = append(g.Subjects, &gatewayv1.GenerationSubject{
+		Name: "mei", Photos: []*mediav1.Picture{inline(mustExample("mei")), inline(mustExample("mei"))}, Alpha: new(float32(1)),
+	})
+	g.Subjects[0].At = &gatewayv1.Placement{Where: &gatewayv1.Placement_Point{Point: &mediav1.Point{X: 192, Y: 64}}}
+	g.Style = inline(couple())
+	g.Width, g.Height = new(int32(64)), new(int32(32))
+}
+
+// onTheCanvas places the people by a box and a mask, with words alone.
+func onTheCanvas(g *gatewayv1.Generation) {
+	g.Style = nil
+	g.Subjects[0].At = &gatewayv1.Placement{Where: &gatewayv1.Placement_Box{Box: &mediav1.Box{X: 32, Width: 32, Height: 32}}}
+	g.Subjects[1].At = &gatewayv1.Placement{Where: &gatewayv1.Placement_Mask{Mask: inline(maskOf(64, 32, image.Rect(0, 0, 32, 32)))}}
+	g.Subjects[1].Alpha = nil
+	g.Background = denoiserv1.Background_BACKGROUND_MEAN
+}
+
+// mixed makes the person a mix of two.
+func mixed(g *gatewayv1.Generation) {
+	g.Subjects = []*gatewayv1.GenerationSubject{{Mix: []*gatewayv1.MixPart{
+		{Photos: g.GetSubjects()[0].GetPhotos(), Weight: 3}, {Photos: []*mediav1.Picture{inline(mustExample("mei"))}, Weight: 1},
+	}}}
+}
+
+// fromStyle starts from the style picture, by another sampler.
+func fromStyle(g *gatewayv1.Generation) {
+	g.Strength = new(float32(0.5))
+	g.Sampler, g.KarrasSigmas = denoiserv1.Sampler_SAMPLER_DPMPP_2M, true
 }
 
 // pictures makes a generation and returns its pictures.
