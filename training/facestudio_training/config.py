@@ -101,6 +101,10 @@ class Vae:
     refine_noise: float = 0.3
     train: Train = field(default_factory=lambda: Train(minutes=18, steps=20_000, batch=32, lr=2e-3, ema=0.998))
     refine: Train = field(default_factory=lambda: Train(minutes=27, steps=20_000, batch=8, lr=1e-3, ema=0.998))
+    perceptual: float = 0.2  # weight of the difference of features, in the stage sharpen
+    adversarial: float = 0.02  # weight of the discriminator's verdict, from the end of the warm-up on
+    sharpen: Train = field(default_factory=lambda: Train(
+        minutes=20, steps=20_000, batch=8, lr=3e-4, warmup=200, ema=0.998))
 
 
 @dataclass
