@@ -37,6 +37,8 @@ type role struct {
 	own *ownMask
 	// mask is where the person is on the canvas; nil: everywhere.
 	mask *mediav1.Picture
+	// rest says that it is no person but what is left of the canvas.
+	rest bool
 }
 
 // cast is who is in the picture, from left to right, so that the order of the
@@ -53,6 +55,9 @@ func (c cast) placements() []*gatewayv1.PlacedPerson {
 		return new(int32(i))
 	}
 	for _, r := range c {
+		if r.rest {
+			continue
+		}
 		placed := &gatewayv1.PlacedPerson{Subject: index(r.subject), Person: index(r.person), MaskSource: r.source, Yaw: r.yaw}
 		if r.box.W > 0 && r.box.H > 0 {
 			placed.Box = boxMessage(r.box)

@@ -248,6 +248,33 @@ func TestPlacesOnTheCanvas(t *testing.T) {
 	}
 }
 
+// A single person's place means something only when the rest is nobody's.
+func TestOnePersonsPlaceOnTheCanvas(t *testing.T) {
+	f, g := open(t), request()
+	g.Width, g.Height = new(int32(64)), new(int32(32))
+	people(f, g, toBox(32, 0, 32, 32))
+	result, err := f.run(t.Context(), g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := requestsOf[*denoiserv1.DenoiseRequest](f.stages, "Denoise")[0]
+	if got := who(sent); !slices.Equal(got, []int{0, -1}) {
+		t.Errorf("the identities are %v", got)
+	}
+	equal(t, "placements", len(result.Placements), 1)
+	var both [2]*imaging.Gray
+	for i := range both {
+		if both[i], err = imaging.DecodeGray(sent.GetIdentities()[i].GetMask().GetData(), imaging.Limits{MinSide: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, v := range both[0].Pix {
+		if int(v)+int(both[1].Pix[i]) != 255 {
+			t.Fatalf("at %d the two masks sum to %d", i, int(v)+int(both[1].Pix[i]))
+		}
+	}
+}
+
 func TestPlacesThatCannotBe(t *testing.T) {
 	const invalid = faultv1.Reason_REASON_INVALID_FIELD
 	tests := map[string]struct {

@@ -203,7 +203,7 @@ func (r *run) segmentHead(ctx context.Context, h *head, boxes []*mediav1.Box) ([
 	}
 	masks := make([][]float32, len(pictures))
 	for i, picture := range pictures {
-		if masks[i], err = r.segmented(ctx, picture); err != nil {
+		if masks[i], err = r.maskValues(ctx, picture); err != nil {
 			return nil, err
 		}
 	}

@@ -161,7 +161,30 @@ func (r *run) placeOnCanvas(ctx context.Context) (cast, error) {
 		}
 		all = append(all, one)
 	}
-	return all.fromTheLeft(), nil
+	return r.withRest(ctx, all.fromTheLeft())
+}
+
+// withRest leaves what is outside of the place of a single person, where the
+// caller drew it, to nobody. Otherwise that one person would guide the
+// background too, and the place would mean nothing.
+func (r *run) withRest(ctx context.Context, c cast) (cast, error) {
+	drawn := len(c) == 1 && !r.keeps() &&
+		(c[0].source == gatewayv1.MaskSource_MASK_SOURCE_CALLER || c[0].source == gatewayv1.MaskSource_MASK_SOURCE_BOX)
+	if !drawn {
+		return c, nil
+	}
+	values, err := r.maskValues(ctx, c[0].mask)
+	if err != nil {
+		return nil, err
+	}
+	for i, v := range values {
+		values[i] = 1 - v
+	}
+	rest := role{subject: mask.Nobody, person: mask.Nobody, rest: true}
+	if rest.mask, err = r.putMask(ctx, values); err != nil {
+		return nil, err
+	}
+	return append(c, rest), nil
 }
 
 // softEdge is by how many pixels the edge of a box is softened: about a cell of

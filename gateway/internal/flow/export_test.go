@@ -1,0 +1,4 @@
+package flow
+
+// Frame is frame for the tests.
+var Frame = frame
