@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
 
 	encoderv1 "github.com/facestudio/facestudio/proto/gen/facestudio/encoder/v1"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
@@ -158,22 +159,11 @@ func TestAllRulesOfTheContractHold(t *testing.T) {
 					continue
 				}
 				for _, path := range r.content.GetFields() {
-					if err := (canonical{sha256.New()}).path(emptyOf(method.Input()), path); err != nil {
+					if err := (canonical{sha256.New()}).path(dynamicpb.NewMessage(method.Input()), path); err != nil {
 						t.Errorf("%s: %v", method.FullName(), err)
 					}
 				}
 			}
 		}
 	}
-}
-
-func emptyOf(d protoreflect.MessageDescriptor) protoreflect.Message {
-	return map[protoreflect.FullName]proto.Message{
-		"facestudio.encoder.v1.EmbedImagesRequest":     &encoderv1.EmbedImagesRequest{},
-		"facestudio.encoder.v1.EmbedTextsRequest":      &encoderv1.EmbedTextsRequest{},
-		"facestudio.encoder.v1.DetectFacesRequest":     &encoderv1.DetectFacesRequest{},
-		"facestudio.encoder.v1.EmbedFacesRequest":      &encoderv1.EmbedFacesRequest{},
-		"facestudio.segmenter.v1.SegmentPeopleRequest": &segmenterv1.SegmentPeopleRequest{},
-		"facestudio.prior.v1.EmbedImageRequest":        &priorv1.EmbedImageRequest{},
-	}[d.FullName()].ProtoReflect()
 }
