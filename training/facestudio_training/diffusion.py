@@ -45,6 +45,6 @@ def euler_ancestral(predict, noise: Tensor, steps: int, random: torch.Generator)
         up = (to**2 * (s**2 - to**2) / s**2).sqrt()
         down = (to**2 - up**2).sqrt()
         x = x + (x - clean) / s * (down - s)
-        if up > 0:
+        if i + 1 < len(times):
             x = x + up * torch.randn(x.shape, generator=random, device=x.device)
     return x

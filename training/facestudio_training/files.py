@@ -35,8 +35,22 @@ def full(err: BaseException) -> bool:
     """Whether an error is that of a full disk; libraries in other languages only say it in words."""
     if isinstance(err, OSError) and err.errno in FULL:
         return True
-    words = ("No space left on device", "File too large", "quota exceeded", "unexpected pos", "PytorchStreamWriter failed")
+    words = ("No space left on device", "File too large", "quota exceeded", "unexpected pos", "PytorchStreamWriter failed",
+             " requested and ")  # numpy's short write
     return isinstance(err, Exception) and any(w in str(err) for w in words)
+
+
+@contextmanager
+def array_of(path: Path, shape: tuple[int, ...], dtype=np.uint8) -> Iterator[np.ndarray]:
+    """A new .npy on disk to fill in place, under the promises of replacing. Its room is taken at once:
+    a disk that fills up under a mapped file would kill the program without words."""
+    with replacing(path) as beside:
+        held = np.lib.format.open_memmap(beside, "w+", dtype, shape)
+        with open(beside, "r+b") as out:
+            if hasattr(os, "posix_fallocate") and held.size:
+                os.posix_fallocate(out.fileno(), 0, os.fstat(out.fileno()).st_size)
+        yield held
+        held.flush()
 
 
 def write_text(path: Path, text: str) -> None:

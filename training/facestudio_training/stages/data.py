@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
-import json
-import os
 import tarfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
@@ -14,8 +13,10 @@ import numpy as np
 
 from ..config import ROOT, Config
 from ..data import align, detector, mask, pictures
+from ..files import array_of, write_arrays, write_json
 
 FACE, STYLE = 112, 64
+COLUMNS = ("file", "split", "identity", "source", "synthetic", "age", "sex", "caption")  # of faces.tsv
 
 
 def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
@@ -29,16 +30,25 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     model, size = detector.fetch(at / "detector", cfg.data.detector)
     find = detector.Detector(model, detector.Recipe(size=size), threads)
     n, side = len(rows), cfg.data.size
-    arrays = {name: np.lib.format.open_memmap(at / (file + ".part"), "w+", np.uint8, (n, edge, edge, 3))
-              for (name, file), edge in zip(pictures.ARRAYS.items(), (side, FACE, STYLE))}
     small = {"found": np.zeros(n, bool), "score": np.zeros(n, np.float32),
              "box": np.zeros((n, 4), np.float32), "points": np.zeros((n, 4, 2), np.float32)}
+    with ExitStack() as stack:
+        arrays = {name: stack.enter_context(array_of(at / file, (n, edge, edge, 3)))
+                  for (name, file), edge in zip(pictures.ARRAYS.items(), (side, FACE, STYLE), strict=True)}
+        # Without the table nothing of a run that ends here is read.
+        (at / "table.json").unlink(missing_ok=True)
+        fill(cfg, rows, source, find, arrays, small)
+    write_arrays(at / "faces.npz", **small)
+    write_json(at / "table.json", {k: [r[k] for r in rows] for k in pictures.FIELDS})
+    report(rows, small)
+
+
+def fill(cfg: Config, rows: list[dict], source: Path, find: detector.Detector, arrays: dict, small: dict) -> None:
+    """Decodes every row's picture into arrays and what was found in it into small."""
+    side = cfg.data.size
     started = shown = time.monotonic()
     for i, (row, data) in enumerate(read(source, rows)):
-        picture = cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-        if picture.shape[:2] != (side, side):
-            picture = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA if
-                                 picture.shape[0] > side else cv2.INTER_CUBIC)
+        picture = decode(row["file"], data, side)
         arrays["pixels"][i] = picture
         faces = find(picture)
         if faces:
@@ -50,17 +60,20 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
                                               cfg.data.mask_fill, STYLE)
         if time.monotonic() - shown > 15:
             shown = time.monotonic()
-            left = (shown - started) / (i + 1) * (n - i - 1) / 60
-            print(f"data: {i + 1}/{n} pictures, {left:.1f} min left", flush=True)
-    for name, file in pictures.ARRAYS.items():
-        arrays[name].flush()
-        os.replace(at / (file + ".part"), at / file)
-    with open(at / "faces.npz.part", "wb") as out:
-        np.savez(out, **small)
-    os.replace(at / "faces.npz.part", at / "faces.npz")
-    (at / "table.json.part").write_text(json.dumps({k: [r[k] for r in rows] for k in pictures.FIELDS}))
-    os.replace(at / "table.json.part", at / "table.json")
-    report(rows, small)
+            left = (shown - started) / (i + 1) * (len(rows) - i - 1) / 60
+            print(f"data: {i + 1}/{len(rows)} pictures, {left:.1f} min left", flush=True)
+
+
+def decode(name: str, data: bytes, side: int) -> np.ndarray:
+    """An encoded picture as RGB uint8 [side,side,3]."""
+    found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    if found is None:
+        raise SystemExit(f"data: {name} is no picture that can be read: fetch its shard again")
+    picture = cv2.cvtColor(found, cv2.COLOR_BGR2RGB)
+    if picture.shape[:2] != (side, side):
+        how = cv2.INTER_AREA if picture.shape[0] > side else cv2.INTER_CUBIC
+        picture = cv2.resize(picture, (side, side), interpolation=how)
+    return picture
 
 
 def table(source: Path, examples: Path) -> list[dict]:
@@ -68,8 +81,16 @@ def table(source: Path, examples: Path) -> list[dict]:
     held = {line.split()[0] for line in examples.read_text().splitlines() if line and not line.startswith("#")}
     names: dict[str, int] = {}
     rows = []
+    if not (source / "faces.tsv").exists():
+        raise SystemExit(f"data: {source / 'faces.tsv'} is missing: set [paths] faces to the folder with the picture sets")
     with open(source / "faces.tsv", newline="") as file:
-        for raw in csv.DictReader(file, delimiter="\t"):
+        lines = csv.DictReader(file, delimiter="\t")
+        if missing := [c for c in COLUMNS if c not in (lines.fieldnames or [])]:
+            raise SystemExit(f"data: {source / 'faces.tsv'} has no column {', '.join(missing)}; "
+                             f"it has {', '.join(lines.fieldnames or ['none'])}")
+        for number, raw in enumerate(lines, 2):
+            if None in raw.values() or ":" not in raw["file"]:
+                raise SystemExit(f"data: {source / 'faces.tsv'}, line {number}: cut off, or its file is not shard.tar:path")
             split = raw["split"]
             if raw["file"] in held:
                 split = "example"
@@ -93,11 +114,22 @@ def table(source: Path, examples: Path) -> list[dict]:
 def read(source: Path, rows: list[dict]):
     """Yields every row with its encoded picture, opening each shard once."""
     held, archive = "", None
-    for row in rows:
-        shard, name = row["file"].split(":", 1)
-        if shard != held:
-            held, archive = shard, tarfile.open(source / shard)
-        yield row, archive.extractfile(name).read()
+    try:
+        for row in rows:
+            shard, name = row["file"].split(":", 1)
+            try:
+                if shard != held:
+                    if archive:
+                        archive.close()
+                    held, archive = shard, tarfile.open(source / shard)
+                yield row, archive.extractfile(name).read()
+            except FileNotFoundError as err:
+                raise SystemExit(f"data: {source / shard} is missing: fetch it, or take its rows out of faces.tsv") from err
+            except (tarfile.TarError, EOFError, KeyError) as err:
+                raise SystemExit(f"data: {source / shard} is cut off or damaged at {name} ({err}): fetch it again") from err
+    finally:
+        if archive:
+            archive.close()
 
 
 def report(rows: list[dict], small: dict) -> None:

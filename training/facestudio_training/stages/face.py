@@ -135,7 +135,7 @@ def teacher_embeddings(cfg: Config, data: pictures.Pictures) -> np.ndarray:
     at = cfg.state("face") / "teacher.npz"
     with open(cfg.path("faces") / "faces.tsv", newline="") as file:
         points = {r["file"]: [[float(r[f"{n}_x"]), float(r[f"{n}_y"])] for n in FIVE_NAMES]
-                  for r in csv.DictReader(file, delimiter="\t")}
+                  for r in csv.DictReader(file, delimiter="\t") if all(r.get(f"{n}_{a}") for n in FIVE_NAMES for a in "xy")}
     held = {}
     if at.exists():
         kept = np.load(at)

@@ -166,7 +166,7 @@ def sample(unet, guidance, style: torch.Tensor, face: torch.Tensor, shape: tuple
         given, empty = v.chunk(2)
         return empty + scale * (given - empty)
 
-    return euler_ancestral(predict, torch.randn(len(style), *shape, generator=random, device=random.device), steps, random)
+    return euler_ancestral(predict, torch.randn(len(style), *shape, generator=random, device=style.device), steps, random)
 
 
 def sheet(cfg: Config, held: pictures.Pictures, t: Trainer) -> None:
