@@ -30,9 +30,11 @@ func TestReplay(t *testing.T) {
 		t.Fatal(got.errs)
 	}
 	for name, c := range map[string]struct{ made, again []string }{
-		"one.png":  {[]string{"--face", amara, "--style", erik}, []string{"--style", erik, "--face", amara}},
-		"one.jpg":  {[]string{"--face", amara, "--style", erik}, []string{"--face", amara, "--style", erik}},
-		"one.webp": {[]string{"--face", amara, "--face", mei, "--prompt", `a "red" hat & <smile>`}, []string{"--subject", "x=" + mei + "," + amara}},
+		"one.png":   {[]string{"--face", amara, "--style", erik}, []string{"--style", erik, "--face", amara}},
+		"one.jpg":   {[]string{"--face", amara, "--style", erik}, []string{"--face", amara, "--style", erik}},
+		"one.webp":  {[]string{"--face", amara, "--face", mei, "--prompt", `a "red" hat & <smile>`}, []string{"--subject", "x=" + mei + "," + amara}},
+		"place.png": {[]string{"--face", amara, "--style", two, "--in-place"}, []string{"--face", amara, "--style", two}},
+		"kept.jpeg": {[]string{"--face", amara, "--style", erik, "--background", "keep"}, []string{"--face", amara, "--style", erik}},
 		"people.png": {
 			[]string{"--subject", "ada=" + amara, "--subject", "eve=" + mei, "--style", two, "--size", "64x32"},
 			[]string{"--face", mei, "--face", amara, "--style", two},

@@ -31,6 +31,9 @@ func (r *run) finish(ctx context.Context, i int, made *denoiserv1.DenoiseResult)
 	if record.Request, err = provenance.Request(r.want); err != nil {
 		return nil, fmt.Errorf("picture %d: %w", i, err)
 	}
+	if r.keeps() {
+		record.Source = provenance.Composite
+	}
 	encoded, mediaType, err := r.encode(ctx, data)
 	if err != nil {
 		return nil, fmt.Errorf("encode picture %d: %w", i, err)

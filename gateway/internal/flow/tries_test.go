@@ -166,6 +166,25 @@ func TestCancelEndsTheTries(t *testing.T) {
 	equal(t, "calls", calls, 3)
 }
 
+func TestKeptPixelsMakeAComposite(t *testing.T) {
+	f, g := open(t), request()
+	f.style(g, 1)
+	keep(g)
+	result, err := f.run(t.Context(), g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := f.blobs.Get(t.Context(), tenant, result.Pictures[0].GetBlob())
+	if err != nil {
+		t.Fatal(err)
+	}
+	record, err := provenance.Read(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "source", record.Source, provenance.Composite)
+}
+
 func TestResultsSayHowTheyWereMade(t *testing.T) {
 	for format, mediaType := range map[gatewayv1.OutputFormat]string{
 		gatewayv1.OutputFormat_OUTPUT_FORMAT_UNSPECIFIED: "image/png",
