@@ -1,6 +1,8 @@
 package mask_test
 
 import (
+	"encoding/binary"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -172,4 +174,40 @@ func TestSum(t *testing.T) {
 			t.Fatalf("sum %g of %g...", v, masks[0][i])
 		}
 	}
+}
+
+// Whatever the masks hold, what comes of them is of 0..1 and sums to at most 1.
+func FuzzMasks(f *testing.F) {
+	f.Add([]byte{0, 0, 128, 63, 0, 0, 192, 127, 0, 0, 128, 191, 205, 204, 204, 61}, uint8(2))
+	f.Fuzz(func(t *testing.T, data []byte, count uint8) {
+		const w, h = 4, 4
+		masks := make([][]float32, 1+int(count)%8)
+		for n := range masks {
+			masks[n] = make([]float32, w*h)
+			for i := range masks[n] {
+				if at := 4 * (n*w*h + i); at+4 <= len(data) {
+					masks[n][i] = math.Float32frombits(binary.LittleEndian.Uint32(data[at:]))
+				}
+			}
+		}
+		mask.Normalize(masks)
+		if e := mask.Excess(masks); !(e <= 1e-6) {
+			t.Fatalf("the sum is above 1 by %g", e)
+		}
+		for _, m := range masks {
+			for _, v := range append(mask.Area(m, w, h, 2, 2), mask.Feather(m, w, h, 1)...) {
+				if !(v >= 0 && v <= 1.0001) {
+					t.Fatalf("a value is %g", v)
+				}
+			}
+			mask.Bounds(m, w, h)
+		}
+		if len(masks) > 1 {
+			mask.Without(masks[0], mask.Sum(masks[1:]))
+		}
+		mask.Assign(masks, mask.Present(masks))
+		if e := mask.Excess(masks); !(e <= 1e-5) {
+			t.Fatalf("with the background the sum is above 1 by %g", e)
+		}
+	})
 }
