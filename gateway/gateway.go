@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel"
 	"google.golang.org/grpc"
 
+	"github.com/facestudio/facestudio/gateway/internal/admin"
 	"github.com/facestudio/facestudio/gateway/internal/api"
 	"github.com/facestudio/facestudio/gateway/internal/conductor"
 	"github.com/facestudio/facestudio/gateway/internal/erase"
@@ -42,6 +43,7 @@ type Env struct {
 // Service is a gateway. Register it, Run it, and Close it after Run.
 type Service struct {
 	config    Config
+	admin     *admin.Service
 	api       *api.Service
 	bundles   *api.Bundles
 	subjects  *api.Subjects
@@ -55,7 +57,7 @@ type Service struct {
 // New builds a gateway. Connections to stages that are called over plain gRPC
 // are made with the first call.
 func New(ctx context.Context, env Env, c Config) (*Service, error) {
-	s := &Service{config: c, records: env.Queue.Records()}
+	s := &Service{config: c, records: env.Queue.Records(), admin: admin.New(env.Queue, time.Now)}
 	queue := jobqueue.NewConn(env.Queue, jobqueue.ConnSettings{Bundle: env.Bundle.ID()})
 	stages, err := s.connect(queue)
 	if err == nil {
@@ -98,11 +100,13 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 	return s, nil
 }
 
-// Register registers GenerationService, SubjectService and BundleService.
+// Register registers GenerationService, SubjectService, BundleService and the
+// operator's QueueService.
 func (s *Service) Register(to grpc.ServiceRegistrar) {
 	s.api.Register(to)
 	s.subjects.Register(to)
 	s.bundles.Register(to)
+	s.admin.Register(to)
 }
 
 // Run works on generations until ctx ends, then finishes those in hand within

@@ -18,6 +18,7 @@ type Claim struct {
 	key     RecordKey
 	holder  string
 	attempt uint64
+	losses  uint64
 	lease   time.Duration
 	end     context.CancelCauseFunc
 	// warned: the holder was told of a cancel by its context.
@@ -53,6 +54,10 @@ func (c *Claim) Value() []byte {
 // Attempt returns how many claims of the record there have been, from 1.
 func (c *Claim) Attempt() uint64 { return c.attempt }
 
+// Losses returns how many holders before this one fell silent while they held
+// the record, as if it had killed them.
+func (c *Claim) Losses() uint64 { return c.losses }
+
 // CancelRequested says whether somebody asked for the record to be cancelled.
 func (c *Claim) CancelRequested() bool {
 	c.mu.Lock()
@@ -73,7 +78,7 @@ func (c *Claim) Update(ctx context.Context, value []byte) error {
 func (c *Claim) Finish(ctx context.Context, value []byte) error {
 	err := c.write(ctx, true, func(r *jobqueuev1.Record) {
 		r.Value, r.Terminal = value, true
-		r.Lease = &jobqueuev1.Lease{Attempt: c.attempt}
+		r.Lease = c.unheld()
 	})
 	if err == nil {
 		c.mu.Lock()
@@ -90,7 +95,12 @@ func (c *Claim) renew(ctx context.Context) error {
 
 // release gives the record to whoever claims it next.
 func (c *Claim) release(ctx context.Context) error {
-	return c.write(ctx, false, func(r *jobqueuev1.Record) { r.Lease = &jobqueuev1.Lease{Attempt: c.attempt} })
+	return c.write(ctx, false, func(r *jobqueuev1.Record) { r.Lease = c.unheld() })
+}
+
+// unheld is the lease of a record that nobody holds.
+func (c *Claim) unheld() *jobqueuev1.Lease {
+	return &jobqueuev1.Lease{Attempt: c.attempt, Losses: c.losses}
 }
 
 // cancel ends the claim's context because somebody wants it cancelled.

@@ -95,6 +95,9 @@ func TestALostLeaseWritesNothing(t *testing.T) {
 	r := open(t, key)
 	c, ended := take(t, r, key, "first")
 	other, _ := take(t, r, key, "other")
+	if c.Losses() != 0 || other.Losses() != 1 {
+		t.Errorf("%d and %d losses", c.Losses(), other.Losses())
+	}
 	if other.Attempt() != c.Attempt()+1 {
 		t.Errorf("attempt %d follows %d", other.Attempt(), c.Attempt())
 	}
@@ -121,5 +124,9 @@ func TestReleasedIsFree(t *testing.T) {
 	}
 	if e, err := r.Get(t.Context(), key); err != nil || e.Record.GetLease().GetHolder() != "" || e.Record.GetLease().GetAttempt() != 1 {
 		t.Errorf("got %v, %v", e, err)
+	}
+	// Letting go is no loss.
+	if next, _ := take(t, r, key, "next"); next.Losses() != 0 || next.Attempt() != 2 {
+		t.Errorf("%d losses, attempt %d", next.Losses(), next.Attempt())
 	}
 }

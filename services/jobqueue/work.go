@@ -204,9 +204,13 @@ func (w *recordWorker) take(ctx context.Context, key RecordKey) (*Claim, error) 
 		return nil, fmt.Errorf("claim record %s: %w", key.ID, ErrStale)
 	}
 	next := proto.CloneOf(entry.Record)
+	losses := entry.Record.GetLease().GetLosses()
+	if entry.Record.GetLease().GetHolder() != "" {
+		losses++
+	}
 	next.Lease = &jobqueuev1.Lease{
 		Holder: w.s.Holder, DurationMs: w.s.Lease.Milliseconds(),
-		Attempt: entry.Record.GetLease().GetAttempt() + 1,
+		Attempt: entry.Record.GetLease().GetAttempt() + 1, Losses: losses,
 	}
 	begun := time.Now()
 	revision, err := w.r.Update(ctx, key, next, entry.Revision)
@@ -214,7 +218,7 @@ func (w *recordWorker) take(ctx context.Context, key RecordKey) (*Claim, error) 
 		return nil, err
 	}
 	return &Claim{
-		records: w.r, key: key, holder: w.s.Holder, attempt: next.GetLease().GetAttempt(), lease: w.s.Lease,
+		records: w.r, key: key, holder: w.s.Holder, attempt: next.GetLease().GetAttempt(), losses: losses, lease: w.s.Lease,
 		record: next, revision: revision, proven: begun,
 	}, nil
 }

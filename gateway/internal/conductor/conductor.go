@@ -28,6 +28,7 @@ type Claim interface {
 	Key() jobqueue.RecordKey
 	Value() []byte
 	Attempt() uint64
+	Losses() uint64
 	Update(ctx context.Context, value []byte) error
 	Finish(ctx context.Context, value []byte) error
 }

@@ -25,6 +25,7 @@ const digest = "b00d1e"
 // claim is a claim that remembers what was written.
 type claim struct {
 	value  []byte
+	losses uint64
 	finish func() error
 
 	mu       sync.Mutex
@@ -47,6 +48,7 @@ func newClaim(t *testing.T) *claim {
 func (c *claim) Key() jobqueue.RecordKey { return jobqueue.RecordKey{Tenant: "acme", ID: "1"} }
 func (c *claim) Value() []byte           { return c.value }
 func (c *claim) Attempt() uint64         { return 1 }
+func (c *claim) Losses() uint64          { return c.losses }
 
 func (c *claim) Update(_ context.Context, value []byte) error {
 	return c.note(&c.updates, value)
@@ -165,6 +167,19 @@ func TestCancelledBeforeItsTurnRunsNothing(t *testing.T) {
 	}
 	if len(c.finished) != 1 || c.finished[0].GetState() != gatewayv1.State_STATE_CANCELLED {
 		t.Errorf("recorded %v", c.finished)
+	}
+}
+
+func TestAGenerationThatKillsGatewaysIsGivenUp(t *testing.T) {
+	for losses, want := range map[uint64]gatewayv1.State{2: gatewayv1.State_STATE_SUCCEEDED, 3: gatewayv1.State_STATE_FAILED} {
+		c := newClaim(t)
+		c.losses = losses
+		err := conduct(t.Context(), c, func(context.Context, flow.Job, flow.Report) (flow.Result, error) {
+			return flow.Result{Pictures: pictures}, nil
+		})
+		if err != nil || len(c.finished) != 1 || c.finished[0].GetState() != want {
+			t.Errorf("after %d losses: %v, recorded %v", losses, err, c.finished)
+		}
 	}
 }
 

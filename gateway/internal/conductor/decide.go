@@ -27,6 +27,10 @@ const (
 // kind that passes. The stages have tried again by themselves before that.
 const maxAttempts = 5
 
+// maxLosses is how many gateways may fall silent over a generation before it is
+// given up.
+const maxLosses = 3
+
 // Decision is what follows from a turn's end.
 type Decision struct {
 	// Verdict is what becomes of the generation.

@@ -34,6 +34,10 @@ func (t *turn) run(ctx context.Context) (flow.Result, error) {
 	if ctx.Err() != nil {
 		return flow.Result{}, context.Cause(ctx)
 	}
+	if t.claim.Losses() >= maxLosses {
+		return flow.Result{}, fault.New(fault.Internal, faultv1.Reason_REASON_ATTEMPTS_EXHAUSTED, "",
+			"%d gateways fell silent over the generation, as if it had killed them; it was given up", t.claim.Losses())
+	}
 	if t.generation.GetBundle() != t.set.Bundle {
 		return flow.Result{}, fault.New(fault.Unavailable, faultv1.Reason_REASON_BUNDLE_MISMATCH, "bundle",
 			"the generation is pinned to bundle %.12s, this gateway serves %.12s; ask again for a new one", t.generation.GetBundle(), t.set.Bundle)
