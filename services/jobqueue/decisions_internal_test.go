@@ -208,11 +208,11 @@ func TestLedger(t *testing.T) {
 		}, []turn{{want: a}}},
 		"held is not claimed": {func(l *ledger) {
 			l.observe(a, rec(Interactive, 1, ""), 1, start)
-			l.hold(a)
+			l.hold(a, 1, start)
 		}, []turn{{none: true}}},
 		"what failed here waits": {func(l *ledger) {
 			l.observe(a, rec(Interactive, 1, ""), 1, start)
-			l.hold(a)
+			l.hold(a, 1, start)
 			l.letGo(a, false, start.Add(time.Second))
 		}, []turn{{none: true, wake: time.Second}, {after: time.Second, want: a}}},
 		"ended is forgotten": {func(l *ledger) {
@@ -221,12 +221,12 @@ func TestLedger(t *testing.T) {
 		}, []turn{{none: true}}},
 		"finished here is forgotten": {func(l *ledger) {
 			l.observe(a, rec(Interactive, 1, ""), 1, start)
-			l.hold(a)
+			l.hold(a, 1, start)
 			l.letGo(a, true, start)
 		}, []turn{{after: time.Hour, none: true}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLedger()
+			l := newLedger(Fairness{})
 			test.setUp(l)
 			for _, turn := range test.turns {
 				key, ok, wake := l.next(start.Add(turn.after))

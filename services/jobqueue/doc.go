@@ -65,7 +65,7 @@
 // # What it does not promise
 //
 // There is no order among calls, nor among records beyond the choice that a
-// worker makes at a moment: interactive before batch, then the older. Results are
+// worker makes at a moment by what it knows (Fairness). Results are
 // kept for a time (Settings), not for ever. What survives a power cut is the NATS
 // server's to say: see package embedded and docs/jobqueue.md.
 package jobqueue

@@ -17,6 +17,11 @@ type sight struct {
 	created  time.Time
 	holder   string
 	lease    time.Duration
+	// attempt is how many claims there have been.
+	attempt uint64
+	// begun is when this claim was first seen here; zero while nobody holds the
+	// record.
+	begun time.Time
 	// since is when this revision was first seen here. Leases are counted from
 	// it, by the local clock alone, so that clocks need not agree.
 	since time.Time
@@ -39,9 +44,19 @@ func (s *sight) claimableAt() time.Time {
 }
 
 // ledger is what one worker knows of all records.
-type ledger struct{ records map[RecordKey]*sight }
+type ledger struct {
+	fair    Fairness
+	records map[RecordKey]*sight
+	shares  *shares
+	// took is the mean time from claim to end lately, and ended how many ends that
+	// is of.
+	took  time.Duration
+	ended int
+}
 
-func newLedger() *ledger { return &ledger{map[RecordKey]*sight{}} }
+func newLedger(f Fairness) *ledger {
+	return &ledger{fair: f, records: map[RecordKey]*sight{}, shares: newShares(f.Weights)}
+}
 
 // observe notes a record as it was stored at a revision. Older revisions than
 // the one known are no news.
@@ -51,28 +66,57 @@ func (l *ledger) observe(key RecordKey, r *jobqueuev1.Record, revision uint64, n
 		return
 	}
 	if r.GetTerminal() {
+		if known != nil && !known.begun.IsZero() && !r.GetCancelRequested() {
+			l.learn(now.Sub(known.begun))
+			known.begun = time.Time{}
+		}
 		if known == nil || !known.held {
 			delete(l.records, key)
 			return
 		}
 	}
 	if known == nil {
-		known = &sight{}
+		// Claims from before are not charged: they are over, or were elsewhere.
+		known = &sight{attempt: r.GetLease().GetAttempt()}
 		l.records[key] = known
 	}
 	known.revision, known.since = revision, now
 	known.class, known.created = r.GetClass(), r.GetCreateTime().AsTime()
 	known.holder = r.GetLease().GetHolder()
 	known.lease = time.Duration(r.GetLease().GetDurationMs()) * time.Millisecond
+	if known.holder == "" {
+		known.begun = time.Time{}
+	}
+	if attempt := r.GetLease().GetAttempt(); attempt > known.attempt {
+		known.attempt, known.begun = attempt, now
+		l.shares.took(key.Tenant)
+	}
+}
+
+// learnt is the weight of the newest of the times that records took.
+const learnt = 0.2
+
+func (l *ledger) learn(took time.Duration) {
+	if l.ended++; l.ended == 1 {
+		l.took = took
+		return
+	}
+	l.took += time.Duration(learnt * float64(took-l.took))
 }
 
 // forget notes that a record is gone.
 func (l *ledger) forget(key RecordKey) { delete(l.records, key) }
 
-// hold notes that this worker claimed a record.
-func (l *ledger) hold(key RecordKey) {
-	if s := l.records[key]; s != nil {
-		s.held = true
+// hold notes that this worker claimed a record, as the given attempt.
+func (l *ledger) hold(key RecordKey, attempt uint64, now time.Time) {
+	s := l.records[key]
+	if s == nil {
+		return
+	}
+	s.held = true
+	if attempt > s.attempt {
+		s.attempt, s.begun = attempt, now
+		l.shares.took(key.Tenant)
 	}
 }
 
@@ -90,12 +134,29 @@ func (l *ledger) letGo(key RecordKey, ended bool, notBefore time.Time) {
 	s.held, s.notBefore = false, notBefore
 }
 
+// inFlight is how many records of each tenant are worked on.
+func (l *ledger) inFlight(now time.Time) map[string]int {
+	count := map[string]int{}
+	for key, s := range l.records {
+		if s.busy(now) {
+			count[key.Tenant]++
+		}
+	}
+	return count
+}
+
+// busy says whether somebody works on the record.
+func (s *sight) busy(now time.Time) bool {
+	return s.held || s.holder != "" && s.since.Add(s.lease).After(now)
+}
+
 // next returns the record to claim now, and otherwise when there may be one;
 // zero when that needs news.
 func (l *ledger) next(now time.Time) (key RecordKey, ok bool, wake time.Time) {
+	working := l.inFlight(now)
 	var best *sight
 	for k, s := range l.records {
-		if s.held {
+		if s.held || l.fair.MaxInFlight > 0 && !s.busy(now) && working[k.Tenant] >= l.fair.MaxInFlight {
 			continue
 		}
 		if at := s.claimableAt(); at.After(now) {
@@ -104,21 +165,27 @@ func (l *ledger) next(now time.Time) (key RecordKey, ok bool, wake time.Time) {
 			}
 			continue
 		}
-		if best == nil || before(k, s, key, best) {
+		if best == nil || l.before(k, s, key, best, l.shares, now) {
 			key, best = k, s
 		}
 	}
 	return key, best != nil, wake
 }
 
-// before is the order of turns: interactive before batch, then the older; names
-// break ties, so that the order is one.
-func before(ak RecordKey, a *sight, bk RecordKey, b *sight) bool {
-	rank := func(s *sight) int {
-		if s.class == Batch {
-			return 1
-		}
-		return 0
+// before is the order of turns; names break ties, so that the order is one.
+func (l *ledger) before(ak RecordKey, a *sight, bk RecordKey, b *sight, s *shares, now time.Time) bool {
+	return cmp.Or(
+		cmp.Compare(l.rank(a, now), l.rank(b, now)),
+		cmp.Compare(s.turn(ak.Tenant), s.turn(bk.Tenant)),
+		a.created.Compare(b.created),
+		cmp.Compare(ak.stored(), bk.stored()),
+	) < 0
+}
+
+// rank is 0 for what goes first.
+func (l *ledger) rank(s *sight, now time.Time) int {
+	if s.class == Batch && (l.fair.Aging == 0 || now.Sub(s.created) < l.fair.Aging) {
+		return 1
 	}
-	return cmp.Or(cmp.Compare(rank(a), rank(b)), a.created.Compare(b.created), cmp.Compare(ak.stored(), bk.stored())) < 0
+	return 0
 }

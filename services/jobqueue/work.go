@@ -31,10 +31,11 @@ type WorkSettings struct {
 	// Backoff is the delay before this worker takes up a record that it let go
 	// without finishing; it doubles with each attempt, up to 30 s. 0 means 1 s.
 	Backoff time.Duration
+	// Fairness is how records take turns.
+	Fairness Fairness
 }
 
-// Work claims records that nobody works on, interactive before batch and then
-// the oldest first, and calls do for each, until ctx ends; it returns when
+// Work claims records that nobody works on, in the order of Fairness, and calls do for each, until ctx ends; it returns when
 // every do has returned.
 //
 // The context of do carries the record's tenant and class as its Call. It ends
@@ -52,8 +53,10 @@ func (r *Records) Work(ctx context.Context, s WorkSettings, do func(context.Cont
 	s.Lease = cmp.Or(s.Lease, 5*time.Second)
 	s.Grace = cmp.Or(s.Grace, 10*time.Second)
 	s.Backoff = cmp.Or(s.Backoff, time.Second)
+	s.Fairness.Aging = cmp.Or(s.Fairness.Aging, defaultAging)
 	if err := errors.Join(atLeast("Slots", s.Slots, 1), atLeast("Lease", s.Lease, 100*time.Millisecond),
-		atLeast("Grace", s.Grace, time.Millisecond), atLeast("Backoff", s.Backoff, time.Millisecond)); err != nil {
+		atLeast("Grace", s.Grace, time.Millisecond), atLeast("Backoff", s.Backoff, time.Millisecond),
+		s.Fairness.validate()); err != nil {
 		return err
 	}
 	updates, err := r.rewatch(ctx, ">")
@@ -63,7 +66,7 @@ func (r *Records) Work(ctx context.Context, s WorkSettings, do func(context.Cont
 	jobs, stopJobs := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stopJobs(nil)
 	w := &recordWorker{
-		r: r, s: s, do: do, jobs: jobs, ledger: newLedger(),
+		r: r, s: s, do: do, jobs: jobs, ledger: newLedger(s.Fairness),
 		held: map[RecordKey]*Claim{}, ended: make(chan *Claim),
 	}
 	return w.loop(ctx, updates, stopJobs)
@@ -180,7 +183,7 @@ func (w *recordWorker) claim(ctx context.Context, key RecordKey) {
 		w.ledger.letGo(key, false, time.Now().Add(w.s.Lease/heartbeats))
 		return
 	}
-	w.ledger.hold(key)
+	w.ledger.hold(key, claim.attempt, time.Now())
 	w.held[key] = claim
 	claimed, cancel := context.WithCancelCause(w.jobs)
 	claim.end = cancel
