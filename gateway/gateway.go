@@ -50,6 +50,8 @@ type Service struct {
 	people    people
 	conductor *conductor.Conductor
 	records   *jobqueue.Records
+	fairness  jobqueue.Fairness
+	line      *jobqueue.Line
 	eraser    *erase.Eraser
 	conns     []*grpc.ClientConn
 }
@@ -58,6 +60,16 @@ type Service struct {
 // are made with the first call.
 func New(ctx context.Context, env Env, c Config) (*Service, error) {
 	s := &Service{config: c, records: env.Queue.Records(), admin: admin.New(env.Queue, time.Now)}
+	var err error
+	if s.fairness, err = c.fairness(); err != nil {
+		return nil, err
+	}
+	s.line, err = jobqueue.NewLine(s.records, jobqueue.LineSettings{
+		MaxWaiting: c.MaxWaiting, MaxWaitingPerTenant: c.MaxWaitingPerTenant, Fairness: s.fairness,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("watch the line of generations: %w", err)
+	}
 	queue := jobqueue.NewConn(env.Queue, jobqueue.ConnSettings{Bundle: env.Bundle.ID()})
 	stages, err := s.connect(queue)
 	if err == nil {
@@ -79,6 +91,7 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 			_, err := s.people.embeddings.Embedding(ctx, tenant, name)
 			return err
 		},
+		Line:   s.line,
 		Now:    time.Now,
 		Random: rand.Reader,
 	}
@@ -118,13 +131,18 @@ func (s *Service) Run(ctx context.Context) error {
 	var beside sync.WaitGroup
 	beside.Go(func() { s.eraser.Run(erasing) })
 	beside.Go(func() { s.people.remover.Run(erasing) })
+	watching, unwatch := context.WithCancel(ctx)
+	lined := make(chan error, 1)
+	go func() { lined <- s.line.Run(watching) }()
 	defer beside.Wait()
 	defer stop()
 	err := s.records.Work(ctx, jobqueue.WorkSettings{
 		Slots: s.config.Generations,
 		Lease: s.config.Lease,
-		Grace: s.config.Grace,
+		Grace: s.config.Grace, Fairness: s.fairness,
 	}, func(ctx context.Context, claim *jobqueue.Claim) error { return s.conductor.Conduct(ctx, claim) })
+	unwatch()
+	err = errors.Join(err, <-lined)
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("work on generations: %w", err)
 	}

@@ -20,6 +20,7 @@ type progress interface {
 
 // stages are the words for what a generation is doing.
 var stages = map[string]string{
+	"queue":   "waiting for its turn",
 	"encode":  "reading the photos",
 	"prior":   "imagining the prompt",
 	"segment": "finding the person",

@@ -55,11 +55,16 @@ func (s *Service) CreateGeneration(ctx context.Context, req *gatewayv1.CreateGen
 	if err := s.checkEnrolled(ctx, call.Tenant, asked); err != nil {
 		return nil, err
 	}
-	if err := s.store(ctx, call.Tenant, asked, uploads); err != nil {
-		return nil, err
-	}
 	g, err := s.complete(asked, id)
 	if err != nil {
+		return nil, err
+	}
+	if s.set.Line != nil {
+		if err := s.set.Line.Admit(call.Tenant, call.Class, g.GetTimeout().AsDuration()); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.store(ctx, call.Tenant, asked, uploads); err != nil {
 		return nil, err
 	}
 	err = s.records.Create(ctx, key, call.Class, g)

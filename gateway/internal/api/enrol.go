@@ -27,6 +27,9 @@ import (
 // lookTime bounds how long the photos of a subject may wait to be looked at.
 const lookTime = 2 * time.Minute
 
+// lookTries is how often the photos are stored and looked at.
+const lookTries = 3
+
 // enrolment is one CreateSubject under way.
 type enrolment struct {
 	key jobqueue.RecordKey
@@ -110,8 +113,21 @@ func (s *Subjects) begin(ctx context.Context, tenant string, req *gatewayv1.Crea
 	return e, nil
 }
 
-// look stores the photos for the encoder, for as long as it looks at them.
+// look has the photos looked at. When one is gone before the encoder read it,
+// since another enrolment of the same photo had just ended, it is stored again.
 func (s *Subjects) look(ctx context.Context, call jobqueue.Call, e *enrolment) (*subject.Seen, error) {
+	ctx, done := context.WithTimeout(jobqueue.WithCall(ctx, call), lookTime)
+	defer done()
+	for try := 1; ; try++ {
+		seen, err := s.lookOnce(ctx, call, e)
+		if try == lookTries || !fault.Is(err, faultv1.Reason_REASON_BLOB_MISSING) {
+			return seen, err
+		}
+	}
+}
+
+// lookOnce stores the photos for the encoder, for as long as it looks at them.
+func (s *Subjects) lookOnce(ctx context.Context, call jobqueue.Call, e *enrolment) (*subject.Seen, error) {
 	var stored []*mediav1.Blob
 	defer func() { s.set.Drop(call.Tenant, stored) }()
 	for i, photo := range e.photos {
@@ -124,8 +140,6 @@ func (s *Subjects) look(ctx context.Context, call jobqueue.Call, e *enrolment) (
 		}
 		stored = append(stored, b)
 	}
-	ctx, done := context.WithTimeout(jobqueue.WithCall(ctx, call), lookTime)
-	defer done()
 	return s.set.Looker.Look(ctx, e.photos)
 }
 

@@ -17,6 +17,7 @@ import (
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
+	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/imaging"
 	"github.com/facestudio/facestudio/services/jobqueue"
 	"github.com/facestudio/facestudio/services/tensor"
@@ -31,6 +32,9 @@ type faces struct {
 	of    map[string]int
 	wrong map[string]faultv1.Reason
 
+	// lost is how many calls find a photo gone.
+	lost int
+
 	mu       sync.Mutex
 	requests []*encoderv1.EmbedFacesRequest
 	calls    []jobqueue.Call
@@ -43,6 +47,9 @@ func (f *faces) EmbedFaces(ctx context.Context, req *encoderv1.EmbedFacesRequest
 	f.mu.Lock()
 	f.requests, f.calls = append(f.requests, req), append(f.calls, call)
 	f.mu.Unlock()
+	if len(f.requests) <= f.lost {
+		return nil, fault.New(fault.Precondition, faultv1.Reason_REASON_BLOB_MISSING, "photos[0]", "it is gone: store it again")
+	}
 	out := new(encoderv1.EmbedFacesResponse)
 	for _, photo := range req.GetPhotos() {
 		data, err := f.blobs.Get(ctx, call.Tenant, photo.GetBlob())

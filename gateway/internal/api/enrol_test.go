@@ -251,3 +251,16 @@ func TestAnEncoderThatIsAway(t *testing.T) {
 		t.Errorf("got %v, %v", seen, err)
 	}
 }
+
+func TestPhotosThatAreGoneAreStoredAgain(t *testing.T) {
+	e := openSubjects(t)
+	e.faces.lost = 2
+	photo := album(t, 1)[0]
+	if s := e.enrol(t.Context(), t, asking(photo)); s.GetUsedPhotoCount() != 1 || e.blobs.puts != 3 || e.faces.forgotten != 3 {
+		t.Errorf("stored %d times, forgotten %d times: %v", e.blobs.puts, e.faces.forgotten, s)
+	}
+	e.faces.lost = 100
+	if _, err := e.subjects.CreateSubject(t.Context(), asking(photo)); !fault.Is(err, faultv1.Reason_REASON_BLOB_MISSING) {
+		t.Errorf("got %v", err)
+	}
+}

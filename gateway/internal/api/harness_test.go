@@ -25,6 +25,7 @@ type harness struct {
 	records  *record.Store
 	blobs    *countingBlobs
 	manifest *bundle.Manifest
+	line     api.Line
 }
 
 // countingBlobs counts what is stored.
@@ -70,6 +71,7 @@ func (h *harness) serve(blobs api.Blobs) *api.Service {
 		Bundle:       "d1ge57",
 		Manifest:     h.manifest,
 		CheckPicture: func(data []byte) error { return imaging.Check(data, imaging.Limits{}) },
+		Line:         h.line,
 		Now:          time.Now,
 		Random:       rand.Reader,
 	})

@@ -35,6 +35,12 @@ type Blobs interface {
 	Get(ctx context.Context, tenant string, b *mediav1.Blob) ([]byte, error)
 }
 
+// Line is the line of generations; *jobqueue.Line is one.
+type Line interface {
+	Admit(tenant, class string, timeout time.Duration) error
+	Place(key jobqueue.RecordKey) jobqueue.Place
+}
+
 // Settings says what the service serves.
 type Settings struct {
 	// Bundle is the digest that new generations are pinned to.
@@ -50,6 +56,9 @@ type Settings struct {
 	// CheckEnrolled, if not nil, refuses the name of an enrolled subject of a
 	// tenant that cannot be used, with a fault about field "name".
 	CheckEnrolled func(ctx context.Context, tenant, name string) error
+	// Line tells where generations wait and whether more may; nil: no bound, and
+	// no places.
+	Line Line
 	// Now is the clock.
 	Now func() time.Time
 	// Random is the source of ids and seeds.

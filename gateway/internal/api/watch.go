@@ -11,6 +11,7 @@ import (
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	"github.com/facestudio/facestudio/services/fault"
+	"github.com/facestudio/facestudio/services/jobqueue"
 )
 
 // cancelWait is how long CancelGeneration waits for whoever works on the
@@ -34,28 +35,41 @@ func (s *Service) WatchGeneration(req *gatewayv1.WatchGenerationRequest, stream 
 	if err != nil {
 		return err
 	}
+	w := &watch{send: stream.Send, number: req.GetAfter()}
+	tick := time.NewTicker(placeEvery)
+	defer tick.Stop()
 	for {
 		select {
 		case g, ok := <-changes:
 			if !ok {
 				return gone(ctx, req.GetName())
 			}
-			event := &gatewayv1.WatchGenerationResponse{Event: &gatewayv1.WatchGenerationResponse_Generation{Generation: g}}
-			if err := stream.Send(event); err != nil || record.Ended(g.GetState()) {
+			if err := w.changed(g); err != nil || record.Ended(g.GetState()) {
 				return err
 			}
+			err = w.waits(s.place(key))
 		case p, ok := <-news:
 			if !ok {
 				// Progress is a courtesy: the changes go on without it.
 				news = nil
 				continue
 			}
-			event := &gatewayv1.WatchGenerationResponse{Event: &gatewayv1.WatchGenerationResponse_Progress{Progress: p}}
-			if err := stream.Send(event); err != nil {
-				return err
-			}
+			err = w.progress(p, s.place(key))
+		case <-tick.C:
+			err = w.waits(s.place(key))
+		}
+		if err != nil {
+			return err
 		}
 	}
+}
+
+// place tells where a generation is in the line.
+func (s *Service) place(key jobqueue.RecordKey) jobqueue.Place {
+	if s.set.Line == nil {
+		return jobqueue.Place{}
+	}
+	return s.set.Line.Place(key)
 }
 
 // gone tells why there are no more changes.

@@ -35,6 +35,46 @@ func Ended(s gatewayv1.State) bool {
 	return s == gatewayv1.State_STATE_SUCCEEDED || s == gatewayv1.State_STATE_FAILED || s == gatewayv1.State_STATE_CANCELLED
 }
 
+// The numbers of the changes of state, in the order in which they happen. A
+// generation that ends before its turn has no second.
+const (
+	queuedNumber = iota + 1
+	runningNumber
+	endedNumber
+)
+
+// Number is the number of the change that led to a state.
+func Number(s gatewayv1.State) uint64 {
+	switch {
+	case Ended(s):
+		return endedNumber
+	case s == gatewayv1.State_STATE_RUNNING:
+		return runningNumber
+	default:
+		return queuedNumber
+	}
+}
+
+// At returns a generation as it was after an earlier change of state, as far as
+// that is still known: without progress and results. It is nil when there was no
+// such change.
+func At(g *gatewayv1.Generation, number uint64) *gatewayv1.Generation {
+	past := proto.CloneOf(g)
+	past.Progress, past.Pictures, past.Fault, past.EndTime = nil, nil, nil, nil
+	switch number {
+	case queuedNumber:
+		past.State, past.StartTime, past.PhotoVerdicts = gatewayv1.State_STATE_QUEUED, nil, nil
+	case runningNumber:
+		if g.GetStartTime() == nil {
+			return nil
+		}
+		past.State = gatewayv1.State_STATE_RUNNING
+	default:
+		return nil
+	}
+	return past
+}
+
 // Started marks a generation as worked on. The start time stays that of the
 // first gateway when another takes over.
 func Started(g *gatewayv1.Generation, now time.Time) {

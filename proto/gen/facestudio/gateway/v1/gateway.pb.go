@@ -935,7 +935,7 @@ func (x *Generation) GetPlacements() []*PlacedPerson {
 // Progress tells what a generation is doing.
 type Progress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The stage: "encode", "prior", "segment", "denoise", "verify" or "finish".
+	// The stage: "queue" while it waits, "encode", "prior", "segment", "denoise", "verify" or "finish".
 	Stage string `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"`
 	// Index of the picture in work, from 0.
 	Picture int32 `protobuf:"varint,2,opt,name=picture,proto3" json:"picture,omitempty"`
@@ -1912,7 +1912,8 @@ type WatchGenerationRequest struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Number of the last event that the caller has seen, to go on after a lost
 	// connection: every change of state after it is sent, also those that happened
-	// meanwhile. 0: from the generation as it stands.
+	// meanwhile. 0: from the generation as it stands. A number that was not sent is
+	// INVALID_FIELD.
 	After         uint64 `protobuf:"varint,2,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
