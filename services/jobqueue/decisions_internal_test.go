@@ -27,6 +27,7 @@ func TestAdmit(t *testing.T) {
 		"decided, silenced three":   {arrival{silent: 3, maxKills: 3, decided: true}, settle},
 		"worker stops":              {arrival{maxKills: 3, stopping: true}, handBack},
 		"worker stops, but decided": {arrival{maxKills: 3, stopping: true, decided: true}, settle},
+		"of a newer version":        {arrival{newer: true, silent: 9, maxKills: 3}, passOn},
 		"foreign":                   {arrival{foreign: true, stopping: true, decided: true}, refuse},
 	} {
 		t.Run(name, func(t *testing.T) {

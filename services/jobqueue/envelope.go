@@ -22,7 +22,7 @@ const (
 	headerDeadline = "Facestudio-Deadline"
 	headerMetadata = "Facestudio-Md-"
 
-	envelopeVersion = "1"
+	envelopeVersion = 1
 )
 
 // Headers that dead letters have beside those of the work.
@@ -57,7 +57,7 @@ type work struct {
 func (w work) message(ctx context.Context) *nats.Msg {
 	msg := nats.NewMsg(w.work())
 	msg.Data = w.payload
-	msg.Header.Set(headerVersion, envelopeVersion)
+	msg.Header.Set(headerVersion, strconv.Itoa(envelopeVersion))
 	msg.Header.Set(headerMethod, w.method)
 	msg.Header.Set(headerDeadline, strconv.FormatInt(w.deadline.UnixMilli(), 10))
 	if w.owner != "" {
@@ -72,7 +72,11 @@ func (w work) message(ctx context.Context) *nats.Msg {
 	return msg
 }
 
-var errForeign = errors.New("not a work message of this version")
+var (
+	errForeign = errors.New("not a work message of this version")
+	// errNewer is of work that another worker may understand.
+	errNewer = errors.New("a work message of a newer version")
+)
 
 // parseWork is the inverse of message.
 func parseWork(subject string, header nats.Header, payload []byte) (work, error) {
@@ -80,8 +84,12 @@ func parseWork(subject string, header nats.Header, payload []byte) (work, error)
 	if !ok {
 		return work{}, fmt.Errorf("subject %q: %w", subject, errForeign)
 	}
-	if v := header.Get(headerVersion); v != envelopeVersion {
-		return work{address: at}, fmt.Errorf("version %q: %w", v, errForeign)
+	version, err := strconv.Atoi(header.Get(headerVersion))
+	switch {
+	case err != nil || version < envelopeVersion:
+		return work{address: at}, fmt.Errorf("version %.20q: %w", header.Get(headerVersion), errForeign)
+	case version > envelopeVersion:
+		return work{address: at}, fmt.Errorf("version %d: %w", version, errNewer)
 	}
 	millis, err := strconv.ParseInt(header.Get(headerDeadline), 10, 64)
 	if err != nil {

@@ -24,6 +24,10 @@ import (
 // heartbeats is how many signs of life there are within one AckWait.
 const heartbeats = 3
 
+// passOnDelay keeps workers from handing each other what none of them
+// understands all the time.
+const passOnDelay = time.Second
+
 // job is a message in hand.
 type job struct {
 	s       *Server
@@ -49,7 +53,8 @@ func (s *Server) handle(ctx context.Context, msg jetstream.Msg, stopping bool) {
 	if meta, metaErr := msg.Metadata(); metaErr == nil {
 		j.attempt, j.queued, j.sequence = meta.NumDelivered, meta.Timestamp, meta.Sequence.Stream
 	}
-	j.work, arrived.foreign = w, err != nil
+	j.work, arrived.newer = w, errors.Is(err, errNewer)
+	arrived.foreign = err != nil && !arrived.newer
 	if arrived.foreign {
 		j.carryOut(ctx, admit(arrived), status.New(codes.InvalidArgument, err.Error()), nil)
 		return
@@ -194,6 +199,8 @@ func (j *job) do(ctx context.Context, do action, s *status.Status, response []by
 	case handBack:
 		noted := j.note(ctx, func(a *jobqueuev1.Attempts) { a.HandedBack++ })
 		return errors.Join(noted, j.msg.Nak())
+	case passOn:
+		return j.msg.NakWithDelay(passOnDelay)
 	case quarantine:
 		j.earlier.failed++
 		return j.quarantine(ctx, reasonExhausted, s, fmt.Sprintf("%s failed %d times and was given up, the last time with %s",

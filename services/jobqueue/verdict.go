@@ -30,6 +30,8 @@ const (
 	retry
 	// handBack gives the message back for another worker, at once.
 	handBack
+	// passOn gives the message back for a worker that understands it.
+	passOn
 	// quarantine makes it a dead letter whose result is ATTEMPTS_EXHAUSTED: it
 	// failed as often as it may.
 	quarantine
@@ -39,7 +41,7 @@ const (
 	refuse
 )
 
-var actionNames = [...]string{"run", "settle", "drop", "record", "retry", "hand_back", "quarantine", "isolate", "refuse"}
+var actionNames = [...]string{"run", "settle", "drop", "record", "retry", "hand_back", "pass_on", "quarantine", "isolate", "refuse"}
 
 // String returns the name of the action, for metrics.
 func (a action) String() string { return actionNames[a] }
@@ -48,6 +50,8 @@ func (a action) String() string { return actionNames[a] }
 type arrival struct {
 	// foreign: it is no work message of this version.
 	foreign bool
+	// newer: its version is not known here.
+	newer bool
 	// silent is how many earlier deliveries ended without a word.
 	silent, maxKills uint64
 	// decided: its result is recorded, whatever it is.
@@ -65,6 +69,8 @@ func admit(a arrival) action {
 		return refuse
 	case a.decided:
 		return settle
+	case a.newer:
+		return passOn
 	case a.late:
 		return drop
 	case a.silent >= a.maxKills:
