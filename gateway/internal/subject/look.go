@@ -2,6 +2,7 @@ package subject
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"google.golang.org/protobuf/proto"
@@ -91,6 +92,11 @@ func (l *Looker) Look(ctx context.Context, photos []Photo) (*Seen, error) {
 // embed calls the encoder, and sees to it that no embedding stays behind.
 func (l *Looker) embed(ctx context.Context, request *encoderv1.EmbedFacesRequest) ([]*encoderv1.EmbeddedFace, error) {
 	response, err := l.Encoder.EmbedFaces(ctx, request)
+	if fault.Is(err, faultv1.Reason_REASON_BLOB_MISSING) {
+		// What is recorded of the call must not answer the next one, for which
+		// the photo is stored again.
+		err = errors.Join(err, l.forget(ctx, request))
+	}
 	if err != nil {
 		if f := fault.From(err); f.Kind == fault.Invalid {
 			// The request was ours, not the caller's.
@@ -101,12 +107,17 @@ func (l *Looker) embed(ctx context.Context, request *encoderv1.EmbedFacesRequest
 	if len(response.GetFaces()) != len(request.GetPhotos()) {
 		return nil, fmt.Errorf("encoder answered %d faces for %d photos", len(response.GetFaces()), len(request.GetPhotos()))
 	}
-	if l.Forget != nil {
-		if err := l.Forget(context.WithoutCancel(ctx), encoderv1.EncoderService_EmbedFaces_FullMethodName, request); err != nil {
-			return nil, fmt.Errorf("forget the photos: %w", err)
-		}
+	return response.GetFaces(), l.forget(ctx, request)
+}
+
+func (l *Looker) forget(ctx context.Context, request *encoderv1.EmbedFacesRequest) error {
+	if l.Forget == nil {
+		return nil
 	}
-	return response.GetFaces(), nil
+	if err := l.Forget(context.WithoutCancel(ctx), encoderv1.EncoderService_EmbedFaces_FullMethodName, request); err != nil {
+		return fmt.Errorf("forget the photos: %w", err)
+	}
+	return nil
 }
 
 // person returns the mean embedding of those that agree, and tells each one's
