@@ -164,6 +164,7 @@ func (b *realBackend) pass(d time.Duration) {
 func TestConformance(t *testing.T) {
 	cases := map[string]func(*testing.T, backend){
 		"a key is in the queue once, until it is acknowledged": func(t *testing.T, b backend) {
+			t.Helper()
 			check(t, b.publish("a"), !b.publish("a"), b.publish("b"), b.present("a"), !b.present("c"))
 			key, n := b.fetch()
 			check(t, key == "a", n == 1, !b.publish("a"), b.present("a"))
@@ -176,6 +177,7 @@ func TestConformance(t *testing.T) {
 			check(t, key == "a", n == 1)
 		},
 		"what was given back comes again": func(t *testing.T, b backend) {
+			t.Helper()
 			b.publish("a")
 			b.fetch()
 			b.nak()
@@ -186,6 +188,7 @@ func TestConformance(t *testing.T) {
 			check(t, n == 0)
 		},
 		"what fell silent comes again": func(t *testing.T, b backend) {
+			t.Helper()
 			b.publish("a")
 			b.fetch()
 			key, n := b.fetch()
@@ -194,6 +197,7 @@ func TestConformance(t *testing.T) {
 			check(t, key == "a", n == 3)
 		},
 		"a result is created once": func(t *testing.T, b backend) {
+			t.Helper()
 			check(t, b.create("a", codes.OK, time.Hour), !b.create("a", codes.Canceled, time.Hour))
 			code, first, ok := b.lookup("a")
 			check(t, ok, code == codes.OK)
@@ -207,6 +211,7 @@ func TestConformance(t *testing.T) {
 			check(t, code == codes.Canceled, second > first)
 		},
 		"a result expires": func(t *testing.T, b backend) {
+			t.Helper()
 			b.create("a", codes.OK, time.Second)
 			for range 100 {
 				if _, _, ok := b.lookup("a"); !ok {

@@ -82,7 +82,7 @@ func (d *Dead) List(ctx context.Context, f DeadFilter, limit int) ([]DeadLetter,
 		if err != nil {
 			return nil, storeError(ctx, err)
 		}
-		list = append(list, letterOf(msg))
+		list = append(list, letterOf(ctx, msg))
 		next = msg.Sequence + 1
 	}
 	return list, nil
@@ -101,7 +101,7 @@ func (d *Dead) Get(ctx context.Context, id uint64) (DeadLetter, error) {
 	if err != nil {
 		return DeadLetter{}, err
 	}
-	return letterOf(msg), nil
+	return letterOf(ctx, msg), nil
 }
 
 // Redrive puts the work of a dead letter into the queue again, with a new
@@ -114,7 +114,7 @@ func (d *Dead) Redrive(ctx context.Context, id uint64) (DeadLetter, error) {
 	if err != nil {
 		return DeadLetter{}, err
 	}
-	letter := letterOf(msg)
+	letter := letterOf(ctx, msg)
 	subject := "work." + strings.TrimPrefix(msg.Subject, "dead.")
 	deadline := time.Now().Add(d.q.settings.Timeout)
 	header := nats.Header{}
@@ -192,7 +192,7 @@ func unknownLetter(err error, id uint64) error {
 }
 
 // letterOf reads what it can: somebody may have written the message by hand.
-func letterOf(msg *jetstream.RawStreamMsg) DeadLetter {
+func letterOf(ctx context.Context, msg *jetstream.RawStreamMsg) DeadLetter {
 	l := DeadLetter{
 		ID: msg.Sequence, Time: msg.Time, Size: len(msg.Data),
 		Method: msg.Header.Get(headerMethod), Reason: msg.Header.Get(headerReason),
@@ -203,7 +203,7 @@ func letterOf(msg *jetstream.RawStreamMsg) DeadLetter {
 	l.Attempts, _ = strconv.ParseUint(msg.Header.Get(headerAttempts), 10, 64)
 	l.Status, _ = decodeHeader(msg.Header.Get(headerStatus))
 	l.Owner, _ = decodeHeader(msg.Header.Get(headerOwner))
-	from := traceContext.Extract(context.Background(), propagation.HeaderCarrier(msg.Header))
+	from := traceContext.Extract(trace.ContextWithSpanContext(ctx, trace.SpanContext{}), propagation.HeaderCarrier(msg.Header))
 	if id := trace.SpanContextFromContext(from).TraceID(); id.IsValid() {
 		l.TraceID = id.String()
 	}

@@ -29,6 +29,7 @@ func follow(ctx context.Context, t *testing.T, s *api.Service, name string, afte
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var all []seen
+	//nolint:contextcheck // the stream has it
 	err := s.WatchGeneration(&gatewayv1.WatchGenerationRequest{Name: name, After: after}, &watcher{ctx: ctx, onSend: func(r *gatewayv1.WatchGenerationResponse) error {
 		what := r.GetProgress().GetProgress().GetStage()
 		if g := r.GetGeneration(); g != nil {
