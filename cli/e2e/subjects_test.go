@@ -219,13 +219,14 @@ func TestSubjectsByCommand(t *testing.T) {
 	}
 	text, err = facestudio(t, append([]string{"subjects", "enrol", "Amara", blank, face, "--json", "--keep-photos", "--consent", "form 7", "--ttl", "24h"}, server...)...)
 	var said struct {
-		Name, Consent, Expire_time string
-		Photos                     []any
+		Name, Consent string
+		ExpireTime    string `json:"expire_time"`
+		Photos        []any
 	}
 	if err == nil {
 		err = json.Unmarshal([]byte(text), &said)
 	}
-	if err != nil || said.Name == "" || said.Consent != "form 7" || said.Expire_time == "" || len(said.Photos) != 1 {
+	if err != nil || said.Name == "" || said.Consent != "form 7" || said.ExpireTime == "" || len(said.Photos) != 1 {
 		t.Fatalf("%v: %s", err, text)
 	}
 	picture := filepath.Join(dir, "out.png")
