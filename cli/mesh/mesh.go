@@ -60,6 +60,7 @@ func Open(ctx context.Context, c Config, log *slog.Logger) (*Mesh, error) {
 }
 
 func (m *Mesh) open(ctx context.Context, c Config) error {
+	heap.FewArenas()
 	if err := m.listen(ctx, c.RPC); err != nil {
 		return err
 	}

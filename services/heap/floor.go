@@ -1,5 +1,6 @@
-// Package heap steers Go's garbage collector in a process whose memory is
-// mostly not Go's.
+// Package heap keeps the resident memory of a process level whose memory is
+// mostly not Go's: it steers Go's garbage collector (Floor) and the C library's
+// allocator (FewArenas).
 //
 // The collector lets the heap grow to twice what is live, so that a cache of 1
 // MiB that fills costs 2 MiB of resident memory, and a small heap that is
