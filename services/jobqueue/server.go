@@ -182,6 +182,11 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 	})
 	defer endGrace()
+	watching, unwatch := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { s.watchdog(watching) })
+	defer watch.Wait()
+	defer unwatch()
 	var slots sync.WaitGroup
 	for range s.settings.Slots {
 		slots.Go(func() { s.slot(ctx, jobs, consumers[Interactive], consumers[Batch]) })
