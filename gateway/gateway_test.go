@@ -203,7 +203,8 @@ func (m *mesh) succeeded(client gatewayv1.GenerationServiceClient, g *gatewayv1.
 			m.t.Fatal(err)
 		}
 		record, err := provenance.Read(got.GetData())
-		if err != nil || int32(record.Index) != p.GetSeedIndex() || record.Source != provenance.Trained {
+		// The background is the style picture's.
+		if err != nil || int32(record.Index) != p.GetSeedIndex() || record.Source != provenance.Composite {
 			m.t.Errorf("%s has the record %+v, %v", p.GetName(), record, err)
 		}
 		if len(p.GetFaces()) != 1 || p.GetFaces()[0].GetSimilarity() != 1 {
