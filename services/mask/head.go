@@ -1,5 +1,7 @@
 package mask
 
+import "math"
+
 // Ellipse is an upright ellipse on a canvas, pixels: middle and half axes.
 type Ellipse struct{ X, Y, RX, RY float64 }
 
@@ -7,6 +9,17 @@ type Ellipse struct{ X, Y, RX, RY float64 }
 func (e Ellipse) contains(x, y int) bool {
 	dx, dy := (float64(x)-e.X)/e.RX, (float64(y)-e.Y)/e.RY
 	return dx*dx+dy*dy <= 1
+}
+
+// Soft returns how much of the ellipse each pixel of a w x h canvas is: 1
+// inside, falling smoothly to 0 where the ellipse would be 1.6 times as large.
+func (e Ellipse) Soft(w, h int) []float32 {
+	out := make([]float32, w*h)
+	for i := range out {
+		away := math.Hypot((float64(i%w)-e.X)/e.RX, (float64(i/w)-e.Y)/e.RY)
+		out[i] = step((1.6 - away) / 0.6)
+	}
+	return out
 }
 
 // Head is what tells a person's head on a canvas.
@@ -24,10 +37,10 @@ type Head struct {
 
 // Shares of the canvas' shorter side.
 const (
-	// headEdge is how far the soft edge of a head reaches outwards: 6 pixels at
+	// headEdge is how far the soft edge of a head reaches outwards: 14 pixels at
 	// 128. All of the old head is replaced, its outline too; the edge lies in
 	// what is around it, which the new picture continues.
-	headEdge = 6.0 / 128
+	headEdge = 14.0 / 128
 	// headSmooth is what of a head's outline is too small to follow: spikes that
 	// are narrower than twice that, and the edge's own steps.
 	headSmooth = 2.0 / 128

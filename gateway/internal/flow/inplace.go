@@ -26,8 +26,9 @@ type head struct {
 	// move takes the photo to the canvas, and crop is the photo there.
 	move imaging.Affine
 	crop *imaging.RGB
-	// matte is how much of each canvas pixel is new, [H,W].
-	matte []float32
+	// matte is how much of each canvas pixel is new, face how much of the face it
+	// is, [H,W].
+	matte, face []float32
 	// style is the crop and region where it is made anew, as the denoiser takes
 	// them; image is e_h [D] of the crop, nil when the style does not guide.
 	style, region *mediav1.Picture
@@ -188,7 +189,7 @@ func (r *run) cutHead(ctx context.Context, h *head, boxes []*mediav1.Box) error 
 	}
 	cut.Around, cut.Face = headOn(r.set.Framing.Template, r.width(), r.height())
 	matte, region := cut.Matte(r.width(), r.height())
-	h.matte = matte
+	h.matte, h.face = matte, cut.Face.Soft(r.width(), r.height())
 	h.region, err = r.putMask(ctx, region)
 	return err
 }

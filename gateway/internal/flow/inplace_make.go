@@ -109,7 +109,7 @@ func (r *run) pasteHeads(ctx context.Context, index int, heads []*head, made []*
 		if err != nil {
 			return nil, fmt.Errorf("read head %d of picture %d: %w", i, index, err)
 		}
-		patches[i] = imaging.Patch{Made: picture, Crop: h.crop, Matte: h.matte, Move: h.move}
+		patches[i] = imaging.Patch{Made: imaging.MatchLight(picture, h.crop, h.face), Crop: h.crop, Matte: h.matte, Move: h.move}
 	}
 	var encoded []byte
 	result := &denoiserv1.DenoiseResult{NoiseVersion: made[0].GetNoiseVersion()}
