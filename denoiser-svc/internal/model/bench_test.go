@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,9 +20,10 @@ import (
 // BenchmarkUNet times runs of the U-Net at the default size by the bundle in
 // FACESTUDIO_BUNDLE (the tiny one without it) on all processors: pictures with
 // guidance, two rows each, so many to a run, and so many people in a picture.
-// The variants take turns, so that what else the machine does hits all alike;
-// the figures are medians for one picture, and over that of one picture with
-// one person.
+// The variants take turns, so that what else the machine does hits all alike.
+// The figures are medians for one picture: time, time over that of one picture
+// with one person in the same turn, and the same of the processors' time,
+// which depends less on what else runs.
 func BenchmarkUNet(b *testing.B) {
 	models, m := load(b)
 	type variant struct{ pictures, people int }
@@ -31,24 +33,42 @@ func BenchmarkUNet(b *testing.B) {
 		runs[i] = unet(b, models, m, v.pictures, v.people)
 		runs[i]()
 	}
-	took := make([][]float64, len(variants))
+	took, used := make([][]float64, len(variants)), make([][]float64, len(variants))
 	for b.Loop() {
 		for i, run := range runs {
-			begin := time.Now()
+			begin, busy := time.Now(), processors(b)
 			run()
-			took[i] = append(took[i], float64(time.Since(begin).Microseconds())/1000/float64(variants[i].pictures))
+			one := float64(variants[i].pictures) * 1e6
+			took[i] = append(took[i], float64(time.Since(begin))/one)
+			used[i] = append(used[i], float64(processors(b)-busy)/one)
 		}
 	}
-	// The middle of the ratios of one turn: a slow spell weighs on neither side.
 	for i, v := range variants {
-		ratios := make([]float64, len(took[i]))
-		for k := range ratios {
-			ratios[k] = took[i][k] / took[0][k]
-		}
 		name := fmt.Sprintf("pictures=%d,people=%d", v.pictures, v.people)
 		b.ReportMetric(median(took[i]), name+":ms")
-		b.ReportMetric(math.Round(1000*median(ratios))/1000, name+":ratio")
+		b.ReportMetric(ratio(took[i], took[0]), name+":ratio")
+		b.ReportMetric(ratio(used[i], used[0]), name+":cpu-ratio")
 	}
+}
+
+// processors is how long the process has kept processors busy.
+func processors(b *testing.B) time.Duration {
+	b.Helper()
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
+// ratio is the median of v over base, turn by turn: a slow spell weighs on
+// neither side.
+func ratio(v, base []float64) float64 {
+	ratios := make([]float64, len(v))
+	for k := range v {
+		ratios[k] = v[k] / base[k]
+	}
+	return math.Round(1000*median(ratios)) / 1000
 }
 
 func median(v []float64) float64 {
