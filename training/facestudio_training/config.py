@@ -170,6 +170,17 @@ class Segmenter:
 
 
 @dataclass
+class Finetune:
+    """The paper's recipe on a Stable-Diffusion folder (3.3, 4.1)."""
+
+    tokens: int = 8
+    style_drop: float = 0.64
+    face_drop: float = 0.1
+    micro: int = 32  # pictures at a time; gradients of a batch are summed over these
+    train: Train = field(default_factory=lambda: Train(minutes=600, steps=100_000, batch=256, lr=1e-6, warmup=0, ema=0.9999))
+
+
+@dataclass
 class Bundle:
     name: str = "facestudio-128"
     version: str = "0.1.0"
@@ -198,6 +209,7 @@ class Config:
     face: Face = field(default_factory=Face)
     prior: Prior = field(default_factory=Prior)
     segmenter: Segmenter = field(default_factory=Segmenter)
+    finetune: Finetune = field(default_factory=Finetune)
     bundle: Bundle = field(default_factory=Bundle)
 
     def path(self, name: str) -> Path:

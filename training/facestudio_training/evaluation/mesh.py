@@ -135,11 +135,14 @@ class Mesh:
         for members in groups.values():
             for k in range(0, len(members), 8):
                 part = members[k:k + 8]
-                for i, picture in zip(part, self._batch([orders[i] for i in part]), strict=True):
+                pixels = self.decode(self.latents([orders[i] for i in part]))
+                pictures = np.clip(np.rint((pixels.transpose(0, 2, 3, 1) + 1) * 127.5), 0, 255).astype(np.uint8)
+                for i, picture in zip(part, pictures, strict=True):
                     made[i] = picture
         return made
 
-    def _batch(self, orders: list[Order]) -> np.ndarray:
+    def latents(self, orders: list[Order]) -> np.ndarray:
+        """The final latents [B,c,h,w] of orders of one size, number of people and steps."""
         m, first = self.manifest, orders[0]
         height, width = (s or self.side for s in first.size)
         h, w = height // m["latent"]["factor"], width // m["latent"]["factor"]
@@ -158,8 +161,12 @@ class Mesh:
             out = self.graph("unet", latent=seen, timestep=np.full(len(seen), sampler.times[k]), context=context, mask=masks)
             plain, told = np.split(out, 2)
             x = sampler.step(plain + scale * (told - plain), x, k, draw(k + 1) if k + 1 < steps else None)
-        pixels = self.graph("vae_decoder", latent=x / m["latent"]["scale"] + m["latent"]["shift"])
-        return np.clip(np.rint((pixels.transpose(0, 2, 3, 1) + 1) * 127.5), 0, 255).astype(np.uint8)
+        return x
+
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        """Pixels f32 [B,3,H,W], about [-1,1], of latents."""
+        m = self.manifest["latent"]
+        return self.graph("vae_decoder", latent=latents / m["scale"] + m["shift"])
 
     def tokens(self, o: Order) -> np.ndarray:
         """e_g [N,T,C] = alpha e_i + (1 - alpha) e_t."""

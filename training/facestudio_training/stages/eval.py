@@ -58,10 +58,10 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1, bundle: Pat
     print(f"eval: {at / 'tables.md'}", flush=True)
 
 
-def prepare(cfg: Config, folder: Path, threads: int) -> Bench:
-    """The bench of a bundle over the development people."""
+def prepare(cfg: Config, folder: Path, threads: int, kind: type[Mesh] = Mesh) -> Bench:
+    """The bench of a bundle, run by a kind of mesh, over the development people."""
     data = pictures.load(cfg)
     detector, _ = fetch(pictures.folder(cfg) / "detector", cfg.data.detector)
-    mesh = Mesh(folder, detector, threads)
+    mesh = kind(folder, detector, threads)
     recognisers = {NAMES[0]: Recogniser(cfg.path("teachers") / "evaluator_mfn192.onnx", threads), NAMES[1]: mesh.face_embed}
     return Bench(mesh, Gallery(data, recognisers), recognisers)
