@@ -21,7 +21,7 @@ demo: build ## Set up, build, and make pictures of a person through the whole me
 	@scripts/demo.sh
 
 .PHONY: test
-test: test-go test-training ## Set up and run all tests.
+test: test-go test-web test-training ## Set up and run all tests.
 
 .PHONY: build
 build: setup ## Build the command and every service into bin/.
@@ -42,6 +42,11 @@ clean: ## Remove what was built and made (not the fetched files, not training st
 test-go: setup ## Run the Go tests of every module.
 	go test $(foreach m,$(MODULES),./$(m)/...)
 	cd tools && GOWORK=off go test ./layout/... ./protoc-gen-apidoc/...
+
+.PHONY: test-web
+test-web: build ## Run the tests of the web page in a browser.
+	@scripts/setup-web.sh
+	cd cli/e2e/browser && node --test page.test.mjs
 
 .PHONY: test-training
 test-training: setup-training ## Run the tests of the training code.
