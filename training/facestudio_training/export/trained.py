@@ -36,10 +36,10 @@ def told(cfg: Config, stage: str, name: str) -> dict:
 def measured(cfg: Config) -> dict[str, str]:
     """The stages' own figures on people none of whom was trained on."""
     out = {}
-    if face_figures := told(cfg, "face", "face"):
+    if "student" in (face_figures := told(cfg, "face", "face")):
         student, teacher = (face_figures[who]["tar_at_far_1e-3"] for who in ("student", "teacher"))
         out["face encoder: same person accepted at one false accept in 1,000"] = f"{student:.0%} (its teacher {teacher:.0%})"
-    if overlap := told(cfg, "segmenter", "segmenter"):
+    if "iou_portraits" in (overlap := told(cfg, "segmenter", "segmenter")):
         out["segmenter: intersection over union with its teacher, portraits / composites of several people"] = (
             f"{overlap['iou_portraits']:.2f} / {overlap['iou_composites']:.2f}")
     rank = told(cfg, "prior", "prior").get(f"rank_sample_g{cfg.prior.guidance:g}")
@@ -52,13 +52,13 @@ def efforts(cfg: Config) -> dict[str, str]:
     """How long each stage trained."""
     out = {}
     for label, stage, name in (
-        ("picture encoder and decoder", "vae", "vae"), ("decoder, refined", "vae", "decoder"),
+        ("picture encoder and decoder", "vae", "vae"), ("decoder, refined", "vae", "decoder"), ("decoder, sharpened", "vae", "sharpen"),
         ("vision and text encoders", "clip", "clip_train"), ("text encoder, trained on", "text", "text_train"),
         ("face encoder", "face", "face_train"), ("segmenter", "segmenter", "segmenter_train"),
         ("prior", "prior", "prior_train"), ("U-Net and guidance", "unet", "unet"),
     ):
         effort = told(cfg, stage, name)
-        if "images" in effort:
+        if "seconds" in effort and "images" in effort:
             minutes = (effort["seconds"] + effort.get("seconds_before", 0)) / 60
             out[f"training: {label}"] = f"{effort['images']:,} pictures seen in {minutes:.0f} minutes"
     return out

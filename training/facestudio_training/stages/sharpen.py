@@ -52,7 +52,7 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
         t.step(pixels + v.perceptual * alike + weight * fooled + judged, len(real),
                pixels=pixels, alike=alike, fooled=fooled, judged=judged)
     t.load_ema()
-    save(cfg.state("vae") / "decoder.safetensors", nn.ModuleDict({"decoder": decoder}).state_dict(), {"images": t.images})
+    save(cfg.state("vae") / "decoder.safetensors", nn.ModuleDict({"decoder": decoder}).state_dict())
     vae.report(cfg, held)
 
 
