@@ -37,7 +37,7 @@ func New(ctx context.Context, env worker.Env) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{models: models}
-	s.painter, err = paint.New(models, env.Bundle, env.Slots, env.Batch)
+	s.painter, err = paint.New(models, env.Bundle, env.Slots, env.Batch) //nolint:contextcheck // a run serves the contexts of many calls
 	if err == nil {
 		s.server = &rpc.Server{Bundle: env.Bundle, Blobs: env.Blobs, Painter: s.painter, Log: env.Log}
 		err = s.warmUp(ctx, env)

@@ -2,8 +2,8 @@ package denoiser_test
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -159,7 +159,7 @@ func TestAPictureIsTheSameInAnyBatch(t *testing.T) {
 		want[i], _ = denoise(t, alone, req)
 	}
 	for _, batch := range []int{2, 3, 5, pictures} {
-		t.Run(fmt.Sprint(batch), func(t *testing.T) {
+		t.Run(strconv.Itoa(batch), func(t *testing.T) {
 			env := stage.Env(t)
 			env.Slots, env.Batch = pictures, batch
 			client := denoiserv1.NewDenoiserServiceClient(stage.Dial(t, stage.Build(t, denoiser.Build, env)))

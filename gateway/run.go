@@ -64,7 +64,7 @@ func (p *Program) Run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	s.Register(host.Server)
-	if err := s.RegisterHTTP(host.Server, p.HTTP); err != nil {
+	if err := s.RegisterHTTP(host.Server, p.HTTP); err != nil { //nolint:contextcheck // its calls have contexts of their own
 		return err
 	}
 	return host.Run(ctx, s.Run)

@@ -111,7 +111,7 @@ func (m *Mesh) open(ctx context.Context, c Config) error {
 	m.onClose(m.gateway.Close)
 	m.gateway.Register(m.server)
 	if m.memory == nil {
-		if err := m.gateway.RegisterHTTP(m.server, c.HTTP); err != nil {
+		if err := m.gateway.RegisterHTTP(m.server, c.HTTP); err != nil { //nolint:contextcheck // its calls have contexts of their own
 			return err
 		}
 	}

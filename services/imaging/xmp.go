@@ -3,6 +3,7 @@ package imaging
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -50,7 +51,7 @@ func XMP(data []byte) ([]byte, bool) {
 // the packet: a JPEG takes 65,504 bytes.
 func WithXMP(data, packet []byte) ([]byte, error) {
 	if _, ok := XMP(data); ok {
-		return nil, fmt.Errorf("add XMP: there is a packet already")
+		return nil, errors.New("add XMP: there is a packet already")
 	}
 	switch {
 	case bytes.HasPrefix(data, []byte(pngHeader)) && len(data) >= headerEnd:
@@ -60,7 +61,7 @@ func WithXMP(data, packet []byte) ([]byte, error) {
 	case bytes.HasPrefix(data, []byte("\xff\xd8")):
 		return jpegWithXMP(data, packet)
 	default:
-		return nil, fmt.Errorf("add XMP: this is no PNG, JPEG or WebP")
+		return nil, errors.New("add XMP: this is no PNG, JPEG or WebP")
 	}
 }
 
@@ -68,7 +69,7 @@ func WithXMP(data, packet []byte) ([]byte, error) {
 // fails for anything else.
 func WithoutXMP(png []byte) ([]byte, error) {
 	if !bytes.HasPrefix(png, []byte(pngMagic)) {
-		return nil, fmt.Errorf("remove XMP: this is no PNG")
+		return nil, errors.New("remove XMP: this is no PNG")
 	}
 	out := []byte(pngMagic)
 	for name, body := range pngChunks(png) {
@@ -125,7 +126,7 @@ func webpWithXMP(data, packet []byte) ([]byte, error) {
 		binary.LittleEndian.PutUint32(out[4:], uint32(len(out)-8))
 		return out, nil
 	}
-	return nil, fmt.Errorf("add XMP: this is no simple lossless WebP")
+	return nil, errors.New("add XMP: this is no simple lossless WebP")
 }
 
 func appendRIFF(out []byte, name string, body []byte) []byte {

@@ -70,7 +70,7 @@ func (s *Server) serve() error {
 			mu.Lock()
 			errs = append(errs, fmt.Errorf("serve %s: %w", what, err))
 			mu.Unlock()
-			s.Close() //nolint:errcheck,gosec // it has no error to tell
+			s.Close() //nolint:gosec // it has no error to tell
 		})
 	}
 	start("gRPC", func() error { return s.grpc.Serve(outside{s.listener}) })

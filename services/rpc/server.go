@@ -136,7 +136,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	case <-ctx.Done():
 	}
-	s.drain()
+	s.drain() //nolint:contextcheck // ctx has ended; the grace begins now
 	return <-served
 }
 

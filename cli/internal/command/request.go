@@ -87,7 +87,7 @@ func (w *wish) generation(cmd *cobra.Command) (*gatewayv1.Generation, error) {
 	given := cmd.Flags().Changed
 	g := &gatewayv1.Generation{Prompt: w.prompt, Labels: w.labels, PreviewEvery: w.previewEvery, InPlace: w.inPlace, KarrasSigmas: w.karras}
 	var err error
-	if g.Subjects, err = w.people.subjects(); err != nil {
+	if g.Subjects, err = w.subjects(); err != nil {
 		return nil, err
 	}
 	if w.style != "" {
@@ -121,7 +121,7 @@ func (w *wish) generation(cmd *cobra.Command) (*gatewayv1.Generation, error) {
 		}
 		g.Width, g.Height = &w.width, &w.height
 	}
-	w.choice.set(cmd, g)
+	w.set(cmd, g)
 	for name, set := range map[string]func(){
 		"alpha":    func() { g.Alpha = &w.alpha },
 		"seed":     func() { g.Seed = &w.seed },

@@ -57,14 +57,14 @@ func (s *Server) checkpoint(call jobqueue.Call, req *denoiserv1.DenoiseRequest) 
 func (c *checkpoint) Load(ctx context.Context) (sample.State, bool) {
 	data, ok, err := c.blobs.Saved(ctx, c.tenant, c.name)
 	if err != nil {
-		c.warn(ctx, "checkpoint cannot be read", err)
+		c.warn(ctx, "read", err)
 	}
 	if !ok {
 		return sample.State{}, false
 	}
 	state, err := decode(data, c.request)
 	if err != nil {
-		c.warn(ctx, "checkpoint is of no use", err)
+		c.warn(ctx, "use", err)
 		return sample.State{}, false
 	}
 	return state, true
@@ -81,7 +81,7 @@ func (c *checkpoint) Save(ctx context.Context, s sample.State) {
 		err = c.blobs.Save(ctx, c.tenant, c.name, data)
 	}
 	if err != nil {
-		c.warn(ctx, "checkpoint cannot be saved", err)
+		c.warn(ctx, "save", err)
 	}
 }
 
@@ -97,13 +97,13 @@ func (c *checkpoint) end(ctx context.Context, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), forgetTimeout)
 	defer cancel()
 	if err := c.blobs.Forget(ctx, c.tenant, c.name); err != nil {
-		c.warn(ctx, "checkpoint cannot be removed", err)
+		c.warn(ctx, "remove", err)
 	}
 }
 
 func (c *checkpoint) warn(ctx context.Context, what string, err error) {
 	if ctx.Err() == nil {
-		c.log.WarnContext(ctx, what, slog.Any("error", err))
+		c.log.WarnContext(ctx, "checkpoint failed", slog.String("what", what), slog.Any("error", err))
 	}
 }
 

@@ -1,8 +1,8 @@
 package sample_test
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/facestudio/facestudio/denoiser-svc/internal/sample"
@@ -85,7 +85,7 @@ func TestPreviewsOfEveryMethod(t *testing.T) {
 		var at []string
 		for e := range task.Events() {
 			if e.Preview != nil {
-				at = append(at, fmt.Sprint(e.Step))
+				at = append(at, strconv.Itoa(e.Step))
 			}
 		}
 		if err := task.Wait(); err != nil || !slices.Equal(at, []string{"3", "6"}) {

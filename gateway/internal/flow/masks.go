@@ -146,7 +146,7 @@ func (r *run) placeOnCanvas(ctx context.Context) (cast, error) {
 	var all cast
 	for i, subject := range subjects {
 		one := role{subject: i, person: mask.Nobody, source: gatewayv1.MaskSource_MASK_SOURCE_CALLER, own: own[i]}
-		values := []float32(nil)
+		var values []float32
 		if own[i] != nil {
 			one.box, values = own[i].bounds(), own[i].on(imaging.Affine{1, 0, 0, 0, 1, 0}, w, h)
 		} else {

@@ -35,7 +35,8 @@ func (r *run) pictureOf(index int) int32 {
 // while the best is below min_similarity. The best is kept, of equal ones the
 // first. busy bounds what is made at the same time.
 func (r *run) makePicture(ctx context.Context, i int, busy *semaphore.Weighted, who []person, what guide) (*gatewayv1.ResultPicture, error) {
-	tries := make([]attempt, max(1, r.want.GetBestOf()))
+	first := max(1, r.want.GetBestOf())
+	tries := append(make([]attempt, 0, first+r.want.GetMaxTries()), make([]attempt, first)...)
 	together, side := errgroup.WithContext(ctx)
 	for t := range tries {
 		together.Go(func() (err error) {

@@ -45,7 +45,7 @@ func (a *API) createByForm(w http.ResponseWriter, r *http.Request) {
 		ProblemOf(err).write(w)
 		return
 	}
-	created, err := a.generations.CreateGeneration(ctx, req)
+	created, err := a.generations.CreateGeneration(ctx, req) //nolint:contextcheck // it is r's, with the call's metadata
 	if err != nil {
 		ProblemOf(err).write(w)
 		return

@@ -36,7 +36,7 @@ func (a *API) watch(w http.ResponseWriter, r *http.Request, path map[string]stri
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	if ctx, err = a.call(r.WithContext(ctx), gatewayv1.GenerationService_WatchGeneration_FullMethodName); err != nil {
+	if ctx, err = a.call(r.WithContext(ctx), gatewayv1.GenerationService_WatchGeneration_FullMethodName); err != nil { //nolint:contextcheck // it is r's
 		ProblemOf(err).write(w)
 		return
 	}
@@ -69,7 +69,7 @@ func (a *API) watch(w http.ResponseWriter, r *http.Request, path map[string]stri
 	}
 	follow(newEvents(w), first, events)
 	cancel()
-	for range events { //nolint:revive // its goroutine has ended after that
+	for range events { // its goroutine has ended after that
 	}
 }
 
@@ -82,9 +82,9 @@ type received struct {
 func follow(to *events, first received, more <-chan received) {
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
-	next, err := first, error(nil)
+	next := first
 	for {
-		if err = to.tell(next); err != nil || next.err != nil {
+		if err := to.tell(next); err != nil || next.err != nil {
 			return
 		}
 		for waiting := true; waiting; {

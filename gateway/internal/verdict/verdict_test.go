@@ -25,9 +25,9 @@ func unit(v ...float64) []float32 {
 }
 
 var (
-	ada, bob, eve = unit(1), unit(0, 1), unit(0, 0, 1)
-	nobody        = unit(0, 0, 0, 1)
-	left, right   = imaging.Box{X: 0, Y: 0, W: 50, H: 50}, imaging.Box{X: 100, Y: 0, W: 50, H: 50}
+	ada, bob    = unit(1), unit(0, 1)
+	nobody      = unit(0, 0, 0, 1)
+	left, right = imaging.Box{X: 0, Y: 0, W: 50, H: 50}, imaging.Box{X: 100, Y: 0, W: 50, H: 50}
 )
 
 func at(place imaging.Box, e []float32) verdict.Face {
@@ -81,12 +81,12 @@ func TestJudge(t *testing.T) {
 			if !slices.Equal(v.Of, c.of) || !slices.Equal(kinds(v), c.kinds) {
 				t.Errorf("faces are %v, want %v; warnings %+v, want %v", v.Of, c.of, v.Warnings, c.kinds)
 			}
-			said := ""
+			var said strings.Builder
 			for _, w := range v.Warnings {
-				said += w.Message + "\n"
+				said.WriteString(w.Message + "\n")
 			}
-			if !strings.Contains(said, c.says) {
-				t.Errorf("it says %q, not %q", said, c.says)
+			if !strings.Contains(said.String(), c.says) {
+				t.Errorf("it says %q, not %q", said.String(), c.says)
 			}
 		})
 	}

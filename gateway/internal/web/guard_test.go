@@ -38,7 +38,7 @@ func TestOtherSitesAreKeptOut(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := httptest.NewRequest(http.MethodPost, "/v1/generations", nil)
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/generations", nil)
 			r.Host = test.host
 			for name, value := range test.header {
 				r.Header.Set(name, value)
