@@ -73,6 +73,7 @@ func (a *app) greet(m *mesh.Mesh, c mesh.Config, took time.Duration) error {
 		})
 	}
 	_, err := fmt.Fprintf(a.out, `FaceStudio is ready at %[1]s (%.1[2]f s), with the bundle %[3]s.
+The page is at http://%[1]s, the API's documentation at http://%[1]s/docs.
 
   facestudio generate --server %[1]s --face me.jpg --style poster.jpg -o out.png
   facestudio generations list --server %[1]s
