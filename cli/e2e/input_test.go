@@ -123,7 +123,7 @@ func TestOneBadPhotoOfTwoDoesNotFail(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := await(t, client, created.GetName(), nil)
-	same(t, fetch(t, client, ended), pictures(t, client, request(t)))
+	samePixels(t, fetch(t, client, ended), pictures(t, client, request(t)))
 	verdicts := ended.GetPhotoVerdicts()
 	if len(verdicts) != 2 || verdicts[0].GetUsed() || !verdicts[1].GetUsed() ||
 		verdicts[0].GetFault().GetReason() != faultv1.Reason_REASON_NO_FACE_FOUND {
