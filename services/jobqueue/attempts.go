@@ -13,8 +13,11 @@ import (
 )
 
 // The server counts deliveries, and not how they ended. A worker that lives notes
-// that before it gives a message back; what no note tells of ended in silence, as
-// if the worker had been killed.
+// that before it gives a message back; what began and no note tells the end of
+// ended in silence, as if the worker had been killed. That the first delivery
+// began is taken for granted, because a note of each would cost every call a
+// write: later ones are noted, or else work that only lay in the hands of a
+// worker, beside what killed it, would be blamed each time.
 
 // tries is how the earlier deliveries of a message ended.
 type tries struct {
@@ -28,8 +31,8 @@ type tries struct {
 // than there were: a worker that was cut off notes its end late.
 func sortOut(delivered uint64, note *jobqueuev1.Attempts) tries {
 	before := max(delivered, 1) - 1
-	told := note.GetFailed() + note.GetHandedBack()
-	return tries{failed: note.GetFailed(), silent: before - min(told, before)}
+	began, told := min(before, 1+note.GetBegun()), note.GetFailed()+note.GetHandedBack()
+	return tries{failed: note.GetFailed(), silent: began - min(told, began)}
 }
 
 // attemptsBytes bounds the bucket of notes, of which there is one for each piece
@@ -61,8 +64,27 @@ func (j *job) attempts(ctx context.Context) (*jobqueuev1.Attempts, uint64, error
 	return note, entry.Revision(), nil
 }
 
-// note writes down how this delivery ends. Without the note it counts as one that
-// ended in silence.
+// noteBegin writes down that the handler is called now, once.
+func (j *job) noteBegin(ctx context.Context) error {
+	noted := j.began || j.attempt <= 1
+	j.began = true
+	if noted {
+		return nil
+	}
+	return j.note(ctx, func(a *jobqueuev1.Attempts) { a.Begun++ })
+}
+
+// noteHandedBack writes down that this delivery ends without fault of the work.
+// There is nothing to tell the end of when it did not begin.
+func (j *job) noteHandedBack(ctx context.Context) error {
+	if !j.began && j.attempt > 1 {
+		return nil
+	}
+	return j.note(ctx, func(a *jobqueuev1.Attempts) { a.HandedBack++ })
+}
+
+// note writes down how this delivery goes. What began and ends without a note
+// counts as ended in silence.
 func (j *job) note(ctx context.Context, change func(*jobqueuev1.Attempts)) error {
 	for range noteTries {
 		note, revision, err := j.attempts(ctx)

@@ -39,6 +39,8 @@ type job struct {
 	sequence uint64
 	// earlier is how the deliveries before this one ended.
 	earlier tries
+	// began says that the handler was called.
+	began bool
 	// queued is when the work was published, by the server's clock.
 	queued time.Time
 }
@@ -128,6 +130,9 @@ func (j *job) apart(ctx context.Context, m method) ([]byte, error) {
 		j.s.apart.RLock()
 		defer j.s.apart.RUnlock()
 	}
+	if err := j.noteBegin(ctx); err != nil {
+		j.s.settings.Logger.Warn("beginning not noted", "method", j.work.method, "attempt", j.attempt, "error", err)
+	}
 	return j.invoke(ctx, m)
 }
 
@@ -194,13 +199,12 @@ func (j *job) do(ctx context.Context, do action, s *status.Status, response []by
 	case retry:
 		j.s.settings.Logger.Warn("work failed and is tried again", "method", j.work.method,
 			"attempt", j.earlier.failed+1, "code", s.Code().String(), "error", fault.From(s.Err()))
-		noted := j.note(ctx, func(a *jobqueuev1.Attempts) { a.Failed++ })
+		noted := errors.Join(j.noteBegin(ctx), j.note(ctx, func(a *jobqueuev1.Attempts) { a.Failed++ }))
 		return errors.Join(noted, j.msg.NakWithDelay(backoff(j.s.settings.Backoff, j.earlier.failed+1, randomSpread())))
 	case handBack:
-		noted := j.note(ctx, func(a *jobqueuev1.Attempts) { a.HandedBack++ })
-		return errors.Join(noted, j.msg.Nak())
+		return errors.Join(j.noteHandedBack(ctx), j.msg.Nak())
 	case passOn:
-		return j.msg.NakWithDelay(passOnDelay)
+		return errors.Join(j.noteHandedBack(ctx), j.msg.NakWithDelay(passOnDelay))
 	case quarantine:
 		j.earlier.failed++
 		return j.quarantine(ctx, reasonExhausted, s, fmt.Sprintf("%s failed %d times and was given up, the last time with %s",

@@ -118,7 +118,7 @@ func TestBystandersAreNotBlamed(t *testing.T) {
 		return answer(1), nil
 	}}.register)
 	if o := receive(t, good); o.err != nil || o.n != 1 {
-		t.Errorf("the bystander got %v", o)
+		t.Errorf("the bystander got %d, %v", o.n, o.err)
 	}
 	if o := receive(t, bad); !fault.Is(o.err, faultv1.Reason_REASON_ATTEMPTS_EXHAUSTED) {
 		t.Errorf("the poisoned call got %v", o.err)

@@ -157,6 +157,7 @@ type simWorker struct {
 	s      *sim
 	has    *simMessage
 	ended  ending
+	began  bool
 	life   int
 	killed int
 }
@@ -168,12 +169,14 @@ func (w *simWorker) next() {
 		return
 	}
 	if w.s.fails(.03) {
-		// The delivery is lost on its way.
-		w.s.silences[m.sequence]++
+		// The delivery is lost on its way: a later one did not begin.
+		if m.delivered == 1 {
+			w.s.silences[m.sequence]++
+		}
 		w.s.after(w.s.soon(), w.next)
 		return
 	}
-	w.has, w.ended = &m, notEnded
+	w.has, w.ended, w.began = &m, notEnded, false
 	w.life++
 	w.s.after(w.s.soon(), w.begin)
 }
@@ -189,6 +192,7 @@ func (w *simWorker) begin() {
 		w.carryOut(next, codes.Internal, earlier)
 		return
 	}
+	w.noteBegin(m)
 	if s.fails(.04) || m.key == "k0" {
 		w.die()
 		return
@@ -202,6 +206,15 @@ func (w *simWorker) begin() {
 		s.after(simAckWait/heartbeats, func() { w.beat(life) })
 	}
 	s.after(lasts, func() { w.conclude(earlier) })
+}
+
+// noteBegin is job.noteBegin.
+func (w *simWorker) noteBegin(m simMessage) {
+	noted := w.began || m.delivered <= 1
+	w.began = true
+	if !noted {
+		w.s.store.note(m.sequence, func(a *jobqueuev1.Attempts) { a.Begun++ })
+	}
 }
 
 // die is kill -9: no word, and a new process a while later.
@@ -279,7 +292,9 @@ func (w *simWorker) carryOut(do action, code codes.Code, earlier tries) {
 		})
 		add(func() { s.store.nak(m, backoff(10*time.Millisecond, earlier.failed+1, s.random.Float64())) })
 	case handBack:
-		add(func() { s.store.note(m.sequence, func(a *jobqueuev1.Attempts) { a.HandedBack++ }) })
+		if w.began || m.delivered <= 1 {
+			add(func() { s.store.note(m.sequence, func(a *jobqueuev1.Attempts) { a.HandedBack++ }) })
+		}
 		add(func() { s.store.nak(m, 0) })
 	case quarantine, isolate:
 		if do == quarantine && s.failures[m.sequence]+1 < simMaxAttempts {

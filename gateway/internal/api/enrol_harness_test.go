@@ -46,8 +46,9 @@ func (f *faces) EmbedFaces(ctx context.Context, req *encoderv1.EmbedFacesRequest
 	call, _ := jobqueue.CallFrom(ctx)
 	f.mu.Lock()
 	f.requests, f.calls = append(f.requests, req), append(f.calls, call)
+	lost := len(f.requests) <= f.lost
 	f.mu.Unlock()
-	if len(f.requests) <= f.lost {
+	if lost {
 		return nil, fault.New(fault.Precondition, faultv1.Reason_REASON_BLOB_MISSING, "photos[0]", "it is gone: store it again")
 	}
 	out := new(encoderv1.EmbedFacesResponse)
@@ -80,6 +81,24 @@ func (f *faces) forget(context.Context, string, any) error {
 	return nil
 }
 
+// dropped holds the photos that were let go.
+type dropped struct {
+	mu     sync.Mutex
+	photos []*mediav1.Blob
+}
+
+func (d *dropped) add(_ string, photos []*mediav1.Blob) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.photos = append(d.photos, photos...)
+}
+
+func (d *dropped) list() []*mediav1.Blob {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.photos
+}
+
 // enrolling is SubjectService over a real nats-server and a store in memory.
 type enrolling struct {
 	*harness
@@ -88,7 +107,7 @@ type enrolling struct {
 	remover  *subject.Remover
 	subjects *api.Subjects
 	clock    time.Time
-	dropped  []*mediav1.Blob
+	dropped  dropped
 }
 
 const faceEncoder = "face-encoder"
@@ -113,7 +132,7 @@ func openSubjects(t *testing.T) *enrolling {
 		Looker:      &subject.Looker{Encoder: e.faces, Forget: e.faces.forget, Bundle: "d1ge57"},
 		Remover:     e.remover,
 		Blobs:       e.blobs,
-		Drop:        func(_ string, photos []*mediav1.Blob) { e.dropped = append(e.dropped, photos...) },
+		Drop:        e.dropped.add,
 		FaceEncoder: faceEncoder,
 	})
 	return e

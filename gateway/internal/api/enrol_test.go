@@ -33,8 +33,8 @@ func TestEnrol(t *testing.T) {
 		s.GetConsent() != "form 7" || s.GetLabels()["team"] != "a" || s.GetUsedPhotoCount() != 3 || s.GetExpireTime() != nil {
 		t.Errorf("got %v", s)
 	}
-	if len(s.GetPhotos()) != 0 || len(e.dropped) != 3 {
-		t.Errorf("%d photos are kept, %d dropped", len(s.GetPhotos()), len(e.dropped))
+	if len(s.GetPhotos()) != 0 || len(e.dropped.list()) != 3 {
+		t.Errorf("%d photos are kept, %d dropped", len(s.GetPhotos()), len(e.dropped.list()))
 	}
 	for i, v := range s.GetPhotoVerdicts() {
 		f := v.GetFigures()
@@ -184,8 +184,8 @@ func TestBadSubjects(t *testing.T) {
 			}
 		})
 	}
-	if len(e.faces.requests) != 0 || e.blobs.puts != 0 {
-		t.Errorf("%d calls, %d photos stored", len(e.faces.requests), e.blobs.puts)
+	if len(e.faces.requests) != 0 || e.blobs.puts.Load() != 0 {
+		t.Errorf("%d calls, %d photos stored", len(e.faces.requests), e.blobs.puts.Load())
 	}
 }
 
@@ -256,8 +256,8 @@ func TestPhotosThatAreGoneAreStoredAgain(t *testing.T) {
 	e := openSubjects(t)
 	e.faces.lost = 2
 	photo := album(t, 1)[0]
-	if s := e.enrol(t.Context(), t, asking(photo)); s.GetUsedPhotoCount() != 1 || e.blobs.puts != 3 || e.faces.forgotten != 3 {
-		t.Errorf("stored %d times, forgotten %d times: %v", e.blobs.puts, e.faces.forgotten, s)
+	if s := e.enrol(t.Context(), t, asking(photo)); s.GetUsedPhotoCount() != 1 || e.blobs.puts.Load() != 3 || e.faces.forgotten != 3 {
+		t.Errorf("stored %d times, forgotten %d times: %v", e.blobs.puts.Load(), e.faces.forgotten, s)
 	}
 	e.faces.lost = 100
 	if _, err := e.subjects.CreateSubject(t.Context(), asking(photo)); !fault.Is(err, faultv1.Reason_REASON_BLOB_MISSING) {

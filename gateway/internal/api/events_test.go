@@ -115,8 +115,8 @@ func TestAFullLineRefusesBeforeAnythingIsStored(t *testing.T) {
 	full.RetryAfter = time.Minute
 	h.line = line{refusal: full}
 	_, err := h.serve(h.blobs).CreateGeneration(t.Context(), &gatewayv1.CreateGenerationRequest{Generation: request(t)})
-	if !fault.Is(err, faultv1.Reason_REASON_QUOTA_EXHAUSTED) || h.blobs.puts != 0 {
-		t.Errorf("got %v, and %d pictures were stored", err, h.blobs.puts)
+	if !fault.Is(err, faultv1.Reason_REASON_QUOTA_EXHAUSTED) || h.blobs.puts.Load() != 0 {
+		t.Errorf("got %v, and %d pictures were stored", err, h.blobs.puts.Load())
 	}
 }
 

@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"crypto/rand"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,11 +32,11 @@ type harness struct {
 // countingBlobs counts what is stored.
 type countingBlobs struct {
 	*blob.Store
-	puts int
+	puts atomic.Int64
 }
 
 func (c *countingBlobs) Put(ctx context.Context, tenant, retention string, data []byte, mediaType string) (*mediav1.Blob, error) {
-	c.puts++
+	c.puts.Add(1)
 	return c.Store.Put(ctx, tenant, retention, data, mediaType)
 }
 

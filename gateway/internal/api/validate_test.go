@@ -132,8 +132,8 @@ func TestBadRequestsAreRefusedBeforeAnythingIsStored(t *testing.T) {
 		h.refused(t, &gatewayv1.CreateGenerationRequest{Generation: request(t)}, faultv1.Reason_REASON_ROLE_MISSING, "prompt")
 	})
 	list, err := h.service.ListGenerations(t.Context(), &gatewayv1.ListGenerationsRequest{})
-	if err != nil || len(list.GetGenerations()) != 0 || h.blobs.puts != 0 {
-		t.Errorf("refused requests left %d generations and %d blobs, %v", len(list.GetGenerations()), h.blobs.puts, err)
+	if err != nil || len(list.GetGenerations()) != 0 || h.blobs.puts.Load() != 0 {
+		t.Errorf("refused requests left %d generations and %d blobs, %v", len(list.GetGenerations()), h.blobs.puts.Load(), err)
 	}
 	if _, err := h.service.CreateGeneration(t.Context(), &gatewayv1.CreateGenerationRequest{Generation: request(t)}); err != nil {
 		t.Errorf("a good request afterwards got %v", err)

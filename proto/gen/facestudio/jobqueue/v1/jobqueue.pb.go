@@ -388,7 +388,8 @@ func (x *Lease) GetLosses() uint64 {
 }
 
 // Attempts is what is known of the earlier deliveries of a work message that was
-// delivered more than once. Deliveries that it does not tell of ended in silence.
+// delivered more than once. What it tells no end of ended in silence: the first
+// delivery, and each later one that began.
 type Attempts struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// When the message was published, nanoseconds since 1970 by the server's
@@ -397,7 +398,9 @@ type Attempts struct {
 	// Deliveries that ended with a fault that may pass.
 	Failed uint64 `protobuf:"varint,2,opt,name=failed,proto3" json:"failed,omitempty"`
 	// Deliveries that a stopping worker handed back.
-	HandedBack    uint64 `protobuf:"varint,3,opt,name=handed_back,json=handedBack,proto3" json:"handed_back,omitempty"`
+	HandedBack uint64 `protobuf:"varint,3,opt,name=handed_back,json=handedBack,proto3" json:"handed_back,omitempty"`
+	// Deliveries after the first whose handler was about to be called.
+	Begun         uint64 `protobuf:"varint,4,opt,name=begun,proto3" json:"begun,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -449,6 +452,13 @@ func (x *Attempts) GetFailed() uint64 {
 func (x *Attempts) GetHandedBack() uint64 {
 	if x != nil {
 		return x.HandedBack
+	}
+	return 0
+}
+
+func (x *Attempts) GetBegun() uint64 {
+	if x != nil {
+		return x.Begun
 	}
 	return 0
 }
@@ -612,12 +622,13 @@ const file_facestudio_jobqueue_v1_jobqueue_proto_rawDesc = "" +
 	"\vduration_ms\x18\x02 \x01(\x03R\n" +
 	"durationMs\x12\x18\n" +
 	"\aattempt\x18\x03 \x01(\x04R\aattempt\x12\x16\n" +
-	"\x06losses\x18\x04 \x01(\x04R\x06losses\"f\n" +
+	"\x06losses\x18\x04 \x01(\x04R\x06losses\"|\n" +
 	"\bAttempts\x12!\n" +
 	"\fpublished_ns\x18\x01 \x01(\x03R\vpublishedNs\x12\x16\n" +
 	"\x06failed\x18\x02 \x01(\x04R\x06failed\x12\x1f\n" +
 	"\vhanded_back\x18\x03 \x01(\x04R\n" +
-	"handedBack\"\xbd\x02\n" +
+	"handedBack\x12\x14\n" +
+	"\x05begun\x18\x04 \x01(\x04R\x05begun\"\xbd\x02\n" +
 	"\x06Record\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\fR\x05value\x123\n" +
 	"\x05lease\x18\x02 \x01(\v2\x1d.facestudio.jobqueue.v1.LeaseR\x05lease\x12\x1a\n" +
