@@ -82,6 +82,7 @@ test('makes pictures, shows them coming, keeps them', async () => {
   await page.getByRole('button', { name: 'Use as style Picture 2' }).click();
   await page.getByText('picture-2.png', { exact: true }).waitFor();
   await page.getByRole('button', { name: 'Remove', exact: true }).click();
+  await card().waitFor({ state: 'detached' });
   await page.reload();
   await page.locator('#empty').waitFor();
   assert.deepEqual(opened.wrong, []);

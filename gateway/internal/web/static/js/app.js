@@ -92,7 +92,7 @@ async function submit(event) {
     const generation = await create(formOf(request));
     last = { name: generation.name, people: request.people };
     if (style.picture) style.picture.digest = generation.style?.blob?.sha256 || '';
-    feed.add(generation, { name: generation.name, ...inputs });
+    await feed.add(generation, { name: generation.name, ...inputs });
     announce('Queued');
     if (matchMedia('(max-width: 60rem)').matches) $('results-title').scrollIntoView({ block: 'start' });
   } catch (problem) {

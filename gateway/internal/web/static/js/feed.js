@@ -32,9 +32,9 @@ export class Feed {
     this.#tidy();
   }
 
-  /** Shows a generation that was just created. */
-  add(generation, inputs) {
-    void remember(inputs);
+  /** Shows a generation that was just created, once a reload would show it too. */
+  async add(generation, inputs) {
+    await remember(inputs);
     this.#show(generation, inputs, 'prepend');
     this.#tidy();
   }
@@ -52,23 +52,25 @@ export class Feed {
   }
 
   #drop(card) {
+    if (!this.#cards.includes(card)) return;
     card.close();
     card.element.remove();
     this.#cards.splice(this.#cards.indexOf(card), 1);
   }
 
+  // What is gone from the page stays gone after a reload, so the memory goes first.
   async #remove(card) {
+    await remember({ name: card.name, hidden: true });
     this.#drop(card);
     $('feed').focus();
     this.#tidy();
-    await remember({ name: card.name, hidden: true });
   }
 
   async #forgetAll() {
     if (!confirm('Forget the pictures shown here, and the copies of what went into them? They expire on the server by themselves.')) return;
-    const names = this.#cards.map((card) => card.name);
-    for (const card of [...this.#cards]) this.#drop(card);
+    const cards = [...this.#cards];
+    await forget(cards.map((card) => card.name));
+    for (const card of cards) this.#drop(card);
     this.#tidy();
-    await forget(names);
   }
 }
