@@ -54,6 +54,8 @@ type Service struct {
 	line      *jobqueue.Line
 	eraser    *erase.Eraser
 	conns     []*grpc.ClientConn
+	// unobserve ends the metrics of the queue; nil before they begin.
+	unobserve func() error
 }
 
 // New builds a gateway. Connections to stages that are called over plain gRPC
@@ -69,6 +71,9 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("watch the line of generations: %w", err)
+	}
+	if s.unobserve, err = env.Queue.Observe(s.line); err != nil {
+		return nil, err
 	}
 	queue := jobqueue.NewConn(env.Queue, jobqueue.ConnSettings{Bundle: env.Bundle.ID()})
 	stages, err := s.connect(queue)
@@ -149,10 +154,14 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
-// Close ends the connections to the stages and to its own server. Call it after
-// Run.
+// Close ends the connections to the stages and to its own server, and its metrics
+// of the queue. Call it after Run.
 func (s *Service) Close() error {
-	errs := make([]error, 0, len(s.conns))
+	errs := make([]error, 0, len(s.conns)+1)
+	if s.unobserve != nil {
+		errs = append(errs, s.unobserve())
+		s.unobserve = nil
+	}
 	for _, conn := range s.conns {
 		errs = append(errs, conn.Close())
 	}

@@ -6,7 +6,11 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	"github.com/facestudio/facestudio/services/fault"
@@ -112,17 +116,28 @@ const errStoreFailed jetstream.ErrorCode = 10077
 
 // publish puts the work into the queue; it reports false when it was refused.
 func (q *Queue) publish(ctx context.Context, w work) (bool, error) {
+	ctx, span := q.spanOf(ctx, opPublish, w.method, toWork, trace.SpanKindProducer, stage(w.address), class(w.class))
+	defer span.End()
 	msg := w.message(ctx)
+	begun := time.Now()
+	err := q.send(ctx, msg)
+	outcome := codes.OK
+	refused := false
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.ErrorCode == errStoreFailed {
+		refused, outcome, err = true, codes.AlreadyExists, nil
+	} else if err != nil {
+		outcome, err = codes.Unavailable, fmt.Errorf("publish work: %w", err)
+	}
+	q.metrics.publishedIn(ctx, toWork, time.Since(begun), outcome)
+	endSpan(span, status.New(outcome, ""))
+	return err == nil && !refused, err
+}
+
+func (q *Queue) send(ctx context.Context, msg *nats.Msg) error {
 	ctx, release := bounded(ctx)
 	defer release()
 	_, err := q.js.PublishMsg(ctx, msg)
-	if err == nil {
-		return true, nil
-	}
-	if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.ErrorCode == errStoreFailed {
-		return false, nil
-	}
-	return false, fmt.Errorf("publish work: %w", err)
+	return err
 }
 
 // present says whether the work is in the queue.

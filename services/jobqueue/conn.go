@@ -3,6 +3,7 @@ package jobqueue
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
@@ -76,23 +77,28 @@ func (c *Conn) call(ctx context.Context, method string, args any, progress func(
 		ctx, cancel = context.WithTimeout(ctx, c.q.settings.Timeout)
 		defer cancel()
 	}
-	ctx, span := c.q.tracer.Start(ctx, "queue call "+method, trace.WithSpanKind(trace.SpanKindClient),
-		trace.WithAttributes(attribute.String("messaging.system", "nats"), attribute.String("facestudio.stage", r.stage)))
+	begun := time.Now()
+	ctx, span := c.q.spanOf(ctx, opCall, method, toWork, trace.SpanKindClient, attribute.String("facestudio.stage", r.stage))
 	defer span.End()
 	w, err := c.prepare(ctx, r, args)
+	if err != nil {
+		// What was never sent is no call.
+		s := statusFrom(err)
+		endSpan(span, s)
+		return nil, s.Err()
+	}
+	result, err := c.q.await(ctx, r, w, progress)
 	if err == nil {
-		var result *recorded
-		if result, err = c.q.await(ctx, r, w, progress); err == nil {
-			span.SetAttributes(attribute.Int64("facestudio.attempt", int64(result.GetAttempt())))
-			if result.code() == codes.OK {
-				return result.GetResponse(), nil
-			}
-			err = statusOf(result.Result).Err()
-		}
+		span.SetAttributes(attemptNumber(result.GetAttempt()))
+		err = statusOf(result.Result).Err()
 	}
 	s := statusFrom(err)
 	endSpan(span, s)
-	return nil, s.Err()
+	c.q.metrics.answered(ctx, w.address, time.Since(begun), s.Code())
+	if err != nil {
+		return nil, s.Err()
+	}
+	return result.GetResponse(), nil
 }
 
 // prepare makes the work of a call.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
@@ -85,25 +84,30 @@ func (s *Server) handle(ctx context.Context, msg jetstream.Msg, stopping bool) {
 		j.carryOut(ctx, conclude(departure{status: s, failed: j.earlier.failed, maxAttempts: uint64(j.s.settings.MaxAttempts)}), s, nil)
 		return
 	}
-	begun := time.Now()
-	if !j.queued.IsZero() {
-		s.q.metrics.waited(ctx, w.address, begun.Sub(j.queued))
-	}
-	outcome, response, ended := j.run(ctx, m, cancel)
-	next = conclude(departure{outcome, ended, j.earlier.failed, uint64(s.settings.MaxAttempts)})
-	s.q.metrics.ran(ctx, w.address, time.Since(begun), next)
+	// The trace is the caller's from here on.
+	ctx = traceContext.Extract(ctx, propagation.HeaderCarrier(msg.Headers()))
+	j.endWait(ctx)
+	outcome, response, next := j.run(ctx, m, cancel)
 	j.carryOut(ctx, next, outcome, response)
 }
 
-// run calls the handler, with signs of life meanwhile, and says why its context
-// ended, if it did.
-func (j *job) run(ctx context.Context, m method, cancel context.CancelCauseFunc) (*status.Status, []byte, ending) {
+// endWait tells how long the work waited for this attempt, its first.
+func (j *job) endWait(ctx context.Context) {
+	if j.attempt != 1 || j.queued.IsZero() {
+		return
+	}
+	now := time.Now()
+	j.s.q.traceWait(ctx, j.work.method, toWork, j.queued, now, stage(j.work.address), class(j.work.class))
+	j.s.q.metrics.waited(ctx, now.Sub(j.queued), ofWork(j.work.address))
+}
+
+// run calls the handler, with signs of life meanwhile, and says what to do then.
+func (j *job) run(ctx context.Context, m method, cancel context.CancelCauseFunc) (*status.Status, []byte, action) {
 	q := j.s.q
-	ctx = traceContext.Extract(ctx, propagation.HeaderCarrier(j.msg.Headers()))
-	ctx, span := q.tracer.Start(ctx, "queue work "+j.work.method, trace.WithSpanKind(trace.SpanKindConsumer),
-		trace.WithAttributes(attribute.String("messaging.system", "nats"), attribute.String("facestudio.stage", j.work.stage),
-			attribute.Int64("facestudio.attempt", int64(j.attempt))))
+	ctx, span := q.spanOf(ctx, opProcess, j.work.method, toWork, trace.SpanKindConsumer,
+		stage(j.work.address), class(j.work.class), attemptNumber(j.attempt))
 	defer span.End()
+	begun := time.Now()
 	call, release := context.WithDeadline(ctx, j.work.deadline)
 	defer release()
 	var alive sync.WaitGroup
@@ -117,7 +121,9 @@ func (j *job) run(ctx context.Context, m method, cancel context.CancelCauseFunc)
 		outcome = status.Newf(codes.Internal, "the response of %s has %d bytes and a message at most %d; the handler has to store large parts as blobs", j.work.method, len(response), MaxPayload)
 	}
 	endSpan(span, outcome)
-	return outcome, response, endingOf(call)
+	next := conclude(departure{outcome, endingOf(call), j.earlier.failed, uint64(j.s.settings.MaxAttempts)})
+	q.metrics.ran(ctx, time.Since(begun), next.String(), outcome.Code(), ofWork(j.work.address))
+	return outcome, response, next
 }
 
 // apart runs work that has silenced a worker while nothing else runs here: if it
@@ -190,8 +196,12 @@ func (j *job) do(ctx context.Context, do action, s *status.Status, response []by
 			response = nil
 		}
 		ttl := lifetime(q.settings, j.rule.owned(), s.Code())
-		if _, err := q.create(ctx, j.work.address, newResult(s, response, j.attempt, byWorker), ttl); err != nil {
+		won, err := q.create(ctx, j.work.address, newResult(s, response, j.attempt, byWorker), ttl)
+		if err != nil {
 			return errors.Join(err, j.msg.NakWithDelay(backoff(j.s.settings.Backoff, j.attempt, randomSpread())))
+		}
+		if won {
+			q.metrics.decided(ctx, j.attempt, ofWork(j.work.address))
 		}
 		return j.msg.DoubleAck(ctx)
 	case settle, drop:

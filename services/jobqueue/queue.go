@@ -65,6 +65,7 @@ type Queue struct {
 	records  *Records
 	secret   []byte
 	tracer   trace.Tracer
+	meter    metric.Meter
 	metrics  metrics
 	log      *slog.Logger
 
@@ -139,11 +140,11 @@ func Open(ctx context.Context, nc *nats.Conn, s Settings) (*Queue, error) {
 		return nil, err
 	}
 	q := &Queue{
-		settings: s, nc: nc, js: js, log: s.Logger, tracer: s.Tracer.Tracer(instrumentation),
+		settings: s, nc: nc, js: js, log: s.Logger, tracer: s.Tracer.Tracer(instrumentation), meter: s.Meter.Meter(instrumentation),
 		reconnected: make(chan struct{}),
 	}
-	if q.metrics, err = newMetrics(s.Meter); err != nil {
-		return nil, err
+	if q.metrics, err = newMetrics(q.meter); err != nil {
+		return nil, fmt.Errorf("make the metrics: %w", err)
 	}
 	if q.work, err = ensure(ctx, js, workConfig(s)); err != nil {
 		return nil, err

@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -65,8 +69,8 @@ type Records struct {
 }
 
 // Create stores and queues a record; it is durable when Create returns. The
-// tenant, class ("interactive" when empty) and create time (now when unset) are
-// filled in. It fails with ErrExists.
+// tenant, class ("interactive" when empty), create time (now when unset) and trace
+// are filled in. It fails with ErrExists.
 func (r *Records) Create(ctx context.Context, key RecordKey, rec *jobqueuev1.Record) (uint64, error) {
 	if err := key.validate(); err != nil {
 		return 0, err
@@ -79,10 +83,25 @@ func (r *Records) Create(ctx context.Context, key RecordKey, rec *jobqueuev1.Rec
 	if rec.GetCreateTime() == nil {
 		rec.CreateTime = timestamppb.Now()
 	}
+	ctx, span := r.q.spanOf(ctx, opPublish, theRecord, toRecords, trace.SpanKindProducer, class(rec.GetClass()))
+	defer span.End()
+	rec.TraceParent = traceParent(ctx)
 	data, err := encodeRecord(rec)
 	if err != nil {
 		return 0, err
 	}
+	begun := time.Now()
+	revision, err := r.create(ctx, key, data)
+	outcome := fault.ToStatus(err)
+	if errors.Is(err, ErrExists) {
+		outcome = status.New(codes.AlreadyExists, "")
+	}
+	r.q.metrics.publishedIn(ctx, toRecords, time.Since(begun), outcome.Code())
+	endSpan(span, outcome)
+	return revision, err
+}
+
+func (r *Records) create(ctx context.Context, key RecordKey, data []byte) (uint64, error) {
 	ctx, release := bounded(ctx)
 	defer release()
 	revision, err := r.kv.Create(ctx, key.stored(), data)

@@ -28,12 +28,18 @@ func TestOneTraceGoesThroughTheQueue(t *testing.T) {
 		spans[span.Name()] = span
 	}
 	const method = "/facestudio.prior.v1.PriorService/EmbedImage"
-	call, work := spans["queue call "+method], spans["queue work "+method]
-	if call == nil || work == nil {
-		t.Fatalf("the spans are %v", spans)
-	}
-	if call.Parent().SpanID() != root.SpanContext().SpanID() || work.Parent().SpanID() != call.SpanContext().SpanID() ||
-		work.SpanContext().TraceID() != root.SpanContext().TraceID() {
-		t.Error("the spans are not one trace")
+	for child, parent := range map[string]string{
+		"queue call " + method:    "root",
+		"queue publish " + method: "queue call " + method,
+		"queue wait " + method:    "queue publish " + method,
+		"queue process " + method: "queue publish " + method,
+	} {
+		if spans[child] == nil || spans[parent] == nil {
+			t.Fatalf("%q or %q is not among the spans %v", child, parent, spans)
+		}
+		if spans[child].Parent().SpanID() != spans[parent].SpanContext().SpanID() ||
+			spans[child].SpanContext().TraceID() != root.SpanContext().TraceID() {
+			t.Errorf("%q is not below %q", child, parent)
+		}
 	}
 }

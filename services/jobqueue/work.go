@@ -237,12 +237,14 @@ func (w *recordWorker) work(ctx context.Context, claim *Claim) {
 	}
 	defer release()
 	call = WithCall(call, Call{Tenant: claim.key.Tenant, Class: claim.record.GetClass()})
+	call, end := claim.traced(call)
 	var alive sync.WaitGroup
 	ran := make(chan struct{})
 	alive.Go(func() { claim.heartbeat(context.WithoutCancel(ctx), ran) })
 	err := w.do(call, claim)
 	close(ran)
 	alive.Wait()
+	end(err)
 	if claim.finished() {
 		return
 	}

@@ -38,7 +38,8 @@ func startProm(ctx context.Context, listen string, about *resource.Resource, log
 		return nil, nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	// Exemplars, the traces behind the numbers, exist in OpenMetrics only.
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	p := &promServer{
 		addr:   listener.Addr().String(),
 		server: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second},

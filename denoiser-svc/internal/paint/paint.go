@@ -112,7 +112,9 @@ func (p *Painter) sample(ctx context.Context, g *sample.Generation, j *Job, keep
 	if err != nil {
 		return err
 	}
+	steps := newStepSpans(ctx)
 	for event := range task.Events() {
+		steps.made(event.Step)
 		if context.Cause(ctx) != nil {
 			continue
 		}

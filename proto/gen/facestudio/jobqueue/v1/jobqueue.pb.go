@@ -482,7 +482,10 @@ type Record struct {
 	// When it was created; the order among equals.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it is dropped if it has not ended. Unset: never.
-	Deadline      *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	Deadline *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	// The trace of the call that created it, as a W3C traceparent; empty when there
+	// was none.
+	TraceParent   string `protobuf:"bytes,9,opt,name=trace_parent,json=traceParent,proto3" json:"trace_parent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -573,6 +576,13 @@ func (x *Record) GetDeadline() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Record) GetTraceParent() string {
+	if x != nil {
+		return x.TraceParent
+	}
+	return ""
+}
+
 var file_facestudio_jobqueue_v1_jobqueue_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -628,7 +638,7 @@ const file_facestudio_jobqueue_v1_jobqueue_proto_rawDesc = "" +
 	"\x06failed\x18\x02 \x01(\x04R\x06failed\x12\x1f\n" +
 	"\vhanded_back\x18\x03 \x01(\x04R\n" +
 	"handedBack\x12\x14\n" +
-	"\x05begun\x18\x04 \x01(\x04R\x05begun\"\xbd\x02\n" +
+	"\x05begun\x18\x04 \x01(\x04R\x05begun\"\xe0\x02\n" +
 	"\x06Record\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\fR\x05value\x123\n" +
 	"\x05lease\x18\x02 \x01(\v2\x1d.facestudio.jobqueue.v1.LeaseR\x05lease\x12\x1a\n" +
@@ -638,7 +648,8 @@ const file_facestudio_jobqueue_v1_jobqueue_proto_rawDesc = "" +
 	"\x06tenant\x18\x06 \x01(\tR\x06tenant\x12;\n" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x126\n" +
-	"\bdeadline\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline:\\\n" +
+	"\bdeadline\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12!\n" +
+	"\ftrace_parent\x18\t \x01(\tR\vtraceParent:\\\n" +
 	"\bkey_rule\x12\x1e.google.protobuf.MethodOptions\x18\x8d\x8c\x03 \x01(\v2\x1f.facestudio.jobqueue.v1.KeyRuleR\akeyRuleB\xf3\x01\n" +
 	"\x1acom.facestudio.jobqueue.v1B\rJobqueueProtoP\x01ZLgithub.com/facestudio/facestudio/proto/gen/facestudio/jobqueue/v1;jobqueuev1\xa2\x02\x03FJX\xaa\x02\x16Facestudio.Jobqueue.V1\xca\x02\x16Facestudio\\Jobqueue\\V1\xe2\x02\"Facestudio\\Jobqueue\\V1\\GPBMetadata\xea\x02\x18Facestudio::Jobqueue::V1b\x06proto3"
 
