@@ -7,6 +7,7 @@ MODULES := proto services encoder-svc prior-svc segmenter-svc denoiser-svc gatew
 BINARIES := encoder-svc prior-svc segmenter-svc denoiser-svc gateway facestudio
 TOOLS := $(CURDIR)/bin/tools
 PYTHON := .venv/bin/python
+API_PYTHON := .venv-api/bin/python
 BUNDLE ?= models/facestudio-128
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
@@ -21,7 +22,7 @@ demo: build ## Set up, build, and make pictures of a person through the whole me
 	@scripts/demo.sh
 
 .PHONY: test
-test: test-go test-web test-training ## Set up and run all tests.
+test: test-go test-web test-api test-training ## Set up and run all tests.
 
 .PHONY: build
 build: setup ## Build the command and every service into bin/.
@@ -48,6 +49,14 @@ test-web: build ## Run the tests of the web page in a browser.
 	@scripts/setup-web.sh
 	cd cli/e2e/browser && node --test page.test.mjs
 
+.PHONY: test-api
+test-api: build setup-api ## Run the tests of the API from Python: the example, and a short fuzzing.
+	$(API_PYTHON) -m pytest -q cli/e2e/api
+
+.PHONY: setup-api
+setup-api: ## Make the Python environment of examples/python and of the API's tests.
+	@scripts/setup-api.sh
+
 .PHONY: test-training
 test-training: setup-training ## Run the tests of the training code.
 	$(PYTHON) -m pytest -q training/tests
@@ -63,6 +72,7 @@ vet: ## go vet, every module.
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint $(TOOLS)/buf ## Run the linters.
 	cd proto && $(TOOLS)/buf lint
+	cd proto && $(TOOLS)/golangci-lint run --config ../.golangci.yml ./client/...
 	for m in $(filter-out proto,$(MODULES)); do (cd $$m && $(TOOLS)/golangci-lint run --config ../.golangci.yml ./...); done
 
 .PHONY: modules

@@ -35,7 +35,7 @@ var rooms = map[string][]string{
 	"github.com/nats-io/nats.go/jetstream":   {"services/jobqueue"},
 	"github.com/nats-io/nats-server/v2":      {"services/jobqueue", "cli/e2e"},
 	"gocloud.dev/blob":                       {"services/blob"},
-	"google.golang.org/genproto/googleapis/": {"services/fault"},
+	"google.golang.org/genproto/googleapis/": {"services/fault", "proto/client"},
 }
 
 type imported struct{ file, path string }

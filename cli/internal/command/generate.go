@@ -122,21 +122,6 @@ func (w *wish) blame(err error) error {
 	return &named
 }
 
-// fetch writes the pictures of a generation to files.
-func fetch(ctx context.Context, client gatewayv1.GenerationServiceClient, g *gatewayv1.Generation, output string) ([]string, error) {
-	files := outputs(output, len(g.GetPictures()))
-	for i, picture := range g.GetPictures() {
-		got, err := client.GetPicture(ctx, &gatewayv1.GetPictureRequest{Name: picture.GetName()})
-		if err != nil {
-			return nil, fmt.Errorf("get %s: %w", picture.GetName(), err)
-		}
-		if err := writeFile(files[i], got.GetData()); err != nil {
-			return nil, err
-		}
-	}
-	return files, nil
-}
-
 func (a *app) printResult(g *gatewayv1.Generation, w *wish, files []string, took time.Duration) error {
 	if a.json {
 		message, err := messageJSON(g)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/facestudio/facestudio/proto/client"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	"github.com/facestudio/facestudio/services/config"
 )
@@ -200,7 +201,7 @@ func (a *app) printGeneration(g *gatewayv1.Generation) error {
 	if g.GetPrompt() != "" {
 		row("prompt", g.GetPrompt())
 	}
-	if p := g.GetProgress(); p != nil && !ended(g) {
+	if p := g.GetProgress(); p != nil && !client.Ended(g) {
 		row("doing", stageName(p.GetStage()))
 	}
 	for _, picture := range g.GetPictures() {

@@ -1,0 +1,51 @@
+package e2e_test
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"github.com/facestudio/facestudio/proto/client"
+	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
+	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
+)
+
+func TestTheGoClient(t *testing.T) {
+	conn, _ := inOneProcess(t, t.TempDir())
+	c := client.New(conn)
+	ada, err := c.Enrol(t.Context(), enrolling(example(t, "amara")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	enrolled := 0
+	for s, err := range c.AllSubjects(t.Context()) {
+		if err != nil || s.GetName() != ada.GetName() {
+			t.Errorf("listed %v, %v", s, err)
+		}
+		enrolled++
+	}
+	if enrolled != 1 {
+		t.Errorf("%d subjects are listed", enrolled)
+	}
+	stages := map[string]bool{}
+	made, err := c.Generate(t.Context(), &gatewayv1.CreateGenerationRequest{Generation: naming(t, ada.GetName())},
+		func(p *gatewayv1.ProgressEvent) { stages[p.GetProgress().GetStage()] = true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := pictures(t, c.Generations, naming(t, ada.GetName()))
+	if len(made.Pictures) != 1 || !bytes.Equal(made.Pictures[0].Data, want[0]) || made.Pictures[0].MediaType != "image/png" {
+		t.Errorf("made %d pictures, not that of the request", len(made.Pictures))
+	}
+	if !stages["denoise"] {
+		t.Errorf("progress told of %v", stages)
+	}
+	landscape := request(t, func(g *gatewayv1.Generation) {
+		g.Subjects[0].Photos[0] = client.Inline(encodedPNG(t, canvas(128, 128, nil)))
+	})
+	_, err = c.Generate(t.Context(), &gatewayv1.CreateGenerationRequest{Generation: landscape}, nil)
+	failed, ok := errors.AsType[*client.Error](err)
+	if !ok || failed.Reason != faultv1.Reason_REASON_NO_FACE_FOUND || failed.Field != "subjects[0].photos[0]" {
+		t.Errorf("a photo without a face got %v", err)
+	}
+}
