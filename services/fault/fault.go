@@ -37,6 +37,10 @@ const (
 	Cancelled
 	// Precondition is a valid request that the system is not set up for.
 	Precondition
+	// Unauthenticated is a call of nobody that is known.
+	Unauthenticated
+	// Denied is a call that its caller, who is known, may not make.
+	Denied
 )
 
 // Fault is a classified error.

@@ -20,6 +20,7 @@ var kinds = map[fault.Kind]codes.Code{
 	fault.Internal: codes.Internal, fault.Invalid: codes.InvalidArgument, fault.NotFound: codes.NotFound,
 	fault.Conflict: codes.AlreadyExists, fault.Exhausted: codes.ResourceExhausted, fault.Unavailable: codes.Unavailable,
 	fault.Deadline: codes.DeadlineExceeded, fault.Cancelled: codes.Canceled, fault.Precondition: codes.FailedPrecondition,
+	fault.Unauthenticated: codes.Unauthenticated, fault.Denied: codes.PermissionDenied,
 }
 
 func TestStatusComesBack(t *testing.T) {

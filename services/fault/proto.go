@@ -21,6 +21,12 @@ var reasonKinds = map[faultv1.Reason]Kind{
 	faultv1.Reason_REASON_UNAVAILABLE:         Unavailable,
 	faultv1.Reason_REASON_ATTEMPTS_EXHAUSTED:  Internal,
 	faultv1.Reason_REASON_BLOB_MISSING:        Precondition,
+	faultv1.Reason_REASON_CREDENTIALS_MISSING: Unauthenticated,
+	faultv1.Reason_REASON_CREDENTIALS_INVALID: Unauthenticated,
+	faultv1.Reason_REASON_CREDENTIALS_EXPIRED: Unauthenticated,
+	faultv1.Reason_REASON_SCOPE_MISSING:       Denied,
+	faultv1.Reason_REASON_TENANT_MISMATCH:     Denied,
+	faultv1.Reason_REASON_UNKNOWN_KEY:         NotFound,
 }
 
 // ToProto returns the form of err that is stored with a generation; nil for

@@ -24,15 +24,17 @@ const (
 )
 
 var kindCodes = map[Kind]codes.Code{
-	Internal:     codes.Internal,
-	Invalid:      codes.InvalidArgument,
-	NotFound:     codes.NotFound,
-	Conflict:     codes.AlreadyExists,
-	Exhausted:    codes.ResourceExhausted,
-	Unavailable:  codes.Unavailable,
-	Deadline:     codes.DeadlineExceeded,
-	Cancelled:    codes.Canceled,
-	Precondition: codes.FailedPrecondition,
+	Internal:        codes.Internal,
+	Invalid:         codes.InvalidArgument,
+	NotFound:        codes.NotFound,
+	Conflict:        codes.AlreadyExists,
+	Exhausted:       codes.ResourceExhausted,
+	Unavailable:     codes.Unavailable,
+	Deadline:        codes.DeadlineExceeded,
+	Cancelled:       codes.Canceled,
+	Precondition:    codes.FailedPrecondition,
+	Unauthenticated: codes.Unauthenticated,
+	Denied:          codes.PermissionDenied,
 }
 
 // ToStatus is the one mapping of errors to gRPC: a code, an ErrorInfo with

@@ -24,6 +24,10 @@ const (
 	maxHeader     = 64 << 10
 )
 
+// maxMetadata bounds the metadata of a call, bytes: what HTTP headers of maxHeader
+// become, and some.
+const maxMetadata = 2 * maxHeader
+
 // localBuffer bounds what is under way within the process, bytes.
 const localBuffer = 1 << 20
 

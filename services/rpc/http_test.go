@@ -18,6 +18,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/facestudio/facestudio/services/rpc"
+	"github.com/facestudio/facestudio/services/testkit/certs"
 )
 
 // web is a running server that answers both protocols.
@@ -84,8 +85,8 @@ func fetch(t *testing.T, client *http.Client, url string) string {
 func hello(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }
 
 func TestOneAddressForBothProtocols(t *testing.T) {
-	id := newIdentity(t)
-	pem, err := os.ReadFile(id.cert)
+	id := certs.New(t)
+	pem, err := os.ReadFile(id.Cert)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +99,7 @@ func TestOneAddressForBothProtocols(t *testing.T) {
 		scheme string
 	}{
 		{"plain", rpc.Config{}, rpc.DialSettings{}, "http://"},
-		{"TLS", rpc.Config{TLSCert: id.cert, TLSKey: id.key}, rpc.DialSettings{CA: id.cert}, "https://"},
+		{"TLS", rpc.Config{TLSCert: id.Cert, TLSKey: id.Key}, rpc.DialSettings{CA: id.Cert}, "https://"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -39,6 +39,8 @@ type Server struct {
 	http *http.Server
 	// hangUp ends the watching streams with its cause.
 	hangUp context.CancelCauseFunc
+	// door lets calls in.
+	door *door
 }
 
 // NewServer listens on the configured address; calls are answered once Run
@@ -63,15 +65,17 @@ func NewServer(ctx context.Context, c Config, log *slog.Logger) (*Server, error)
 // that does not leave the process. The server closes it.
 func NewServerOn(listener net.Listener, c Config, log *slog.Logger) (*Server, error) {
 	draining, hangUp := context.WithCancelCause(context.Background())
+	door := &door{open: c.InsecureListen}
 	options := []grpc.ServerOption{
 		grpc.StatsHandler(otelgrpc.NewServerHandler()),
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.MaxRecvMsgSize(c.MaxMessage),
 		grpc.MaxSendMsgSize(c.MaxMessage),
+		grpc.MaxHeaderListSize(maxMetadata),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-		grpc.ChainUnaryInterceptor(statusUnary(log), RecoverUnary, identityUnary),
-		grpc.ChainStreamInterceptor(statusStream(log), watchStream(draining), RecoverStream, identityStream),
+		grpc.ChainUnaryInterceptor(statusUnary(log), RecoverUnary, identityUnary, door.unary),
+		grpc.ChainStreamInterceptor(statusStream(log), watchStream(draining), RecoverStream, identityStream, door.stream),
 	}
 	protocols := newProtocols(draining, nil)
 	if c.TLSCert != "" {
@@ -91,6 +95,7 @@ func NewServerOn(listener net.Listener, c Config, log *slog.Logger) (*Server, er
 		maxMessage: c.MaxMessage,
 		log:        log,
 		hangUp:     hangUp,
+		door:       door,
 	}
 	s.health.SetServingStatus("", healthv1.HealthCheckResponse_NOT_SERVING)
 	healthv1.RegisterHealthServer(s.grpc, s.health)

@@ -35,8 +35,9 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // QueueService is for the operator of a mesh, who sees all tenants' work, but
-// never payloads: whoever lets strangers reach a gateway keeps this package from
-// them. Every method may be repeated.
+// never payloads. Where callers are authenticated it needs the scope "admin";
+// elsewhere whoever reaches the gateway can call it. Every method may be
+// repeated.
 type QueueServiceClient interface {
 	// ListDeadLetters lists work that was given up, the oldest first.
 	ListDeadLetters(ctx context.Context, in *ListDeadLettersRequest, opts ...grpc.CallOption) (*ListDeadLettersResponse, error)
@@ -139,8 +140,9 @@ func (c *queueServiceClient) ResumeStage(ctx context.Context, in *ResumeStageReq
 // for forward compatibility.
 //
 // QueueService is for the operator of a mesh, who sees all tenants' work, but
-// never payloads: whoever lets strangers reach a gateway keeps this package from
-// them. Every method may be repeated.
+// never payloads. Where callers are authenticated it needs the scope "admin";
+// elsewhere whoever reaches the gateway can call it. Every method may be
+// repeated.
 type QueueServiceServer interface {
 	// ListDeadLetters lists work that was given up, the oldest first.
 	ListDeadLetters(context.Context, *ListDeadLettersRequest) (*ListDeadLettersResponse, error)

@@ -109,6 +109,21 @@ const (
 	Reason_REASON_UNKNOWN_DEAD_LETTER Reason = 32
 	// No stage of this name has, or lately had, workers. List them.
 	Reason_REASON_UNKNOWN_STAGE Reason = 33
+	// The call shows no API key and no token, and this mesh wants one. Send one
+	// as "authorization: Bearer ...".
+	Reason_REASON_CREDENTIALS_MISSING Reason = 34
+	// The API key or token is not one of this mesh: misspelt, revoked, signed by
+	// somebody else, or made for another audience. Use another one.
+	Reason_REASON_CREDENTIALS_INVALID Reason = 35
+	// The API key or token has expired, or is not valid yet. Get a new one.
+	Reason_REASON_CREDENTIALS_EXPIRED Reason = 36
+	// The API key or token lacks the scope of this method. Use one that has it.
+	Reason_REASON_SCOPE_MISSING Reason = 37
+	// The call asks for another tenant than that of its API key or token. Leave
+	// the tenant out, or use that tenant's own key.
+	Reason_REASON_TENANT_MISMATCH Reason = 38
+	// There is no API key of this id, or it was revoked. List them.
+	Reason_REASON_UNKNOWN_KEY Reason = 39
 )
 
 // Enum value maps for Reason.
@@ -148,6 +163,12 @@ var (
 		31: "REASON_NOT_SAME_PERSON",
 		32: "REASON_UNKNOWN_DEAD_LETTER",
 		33: "REASON_UNKNOWN_STAGE",
+		34: "REASON_CREDENTIALS_MISSING",
+		35: "REASON_CREDENTIALS_INVALID",
+		36: "REASON_CREDENTIALS_EXPIRED",
+		37: "REASON_SCOPE_MISSING",
+		38: "REASON_TENANT_MISMATCH",
+		39: "REASON_UNKNOWN_KEY",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":            0,
@@ -184,6 +205,12 @@ var (
 		"REASON_NOT_SAME_PERSON":        31,
 		"REASON_UNKNOWN_DEAD_LETTER":    32,
 		"REASON_UNKNOWN_STAGE":          33,
+		"REASON_CREDENTIALS_MISSING":    34,
+		"REASON_CREDENTIALS_INVALID":    35,
+		"REASON_CREDENTIALS_EXPIRED":    36,
+		"REASON_SCOPE_MISSING":          37,
+		"REASON_TENANT_MISMATCH":        38,
+		"REASON_UNKNOWN_KEY":            39,
 	}
 )
 
@@ -297,7 +324,7 @@ const file_facestudio_fault_v1_fault_proto_rawDesc = "" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1b.facestudio.fault.v1.ReasonR\x06reason\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
 	"\x05field\x18\x03 \x01(\tR\x05field\x12\x1c\n" +
-	"\tretryable\x18\x04 \x01(\bR\tretryable*\xb1\a\n" +
+	"\tretryable\x18\x04 \x01(\bR\tretryable*\xdf\b\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REASON_INVALID_FIELD\x10\x01\x12\x1c\n" +
@@ -333,7 +360,13 @@ const file_facestudio_fault_v1_fault_proto_rawDesc = "" +
 	"\x17REASON_FACE_TURNED_AWAY\x10\x1e\x12\x1a\n" +
 	"\x16REASON_NOT_SAME_PERSON\x10\x1f\x12\x1e\n" +
 	"\x1aREASON_UNKNOWN_DEAD_LETTER\x10 \x12\x18\n" +
-	"\x14REASON_UNKNOWN_STAGE\x10!B\xdb\x01\n" +
+	"\x14REASON_UNKNOWN_STAGE\x10!\x12\x1e\n" +
+	"\x1aREASON_CREDENTIALS_MISSING\x10\"\x12\x1e\n" +
+	"\x1aREASON_CREDENTIALS_INVALID\x10#\x12\x1e\n" +
+	"\x1aREASON_CREDENTIALS_EXPIRED\x10$\x12\x18\n" +
+	"\x14REASON_SCOPE_MISSING\x10%\x12\x1a\n" +
+	"\x16REASON_TENANT_MISMATCH\x10&\x12\x16\n" +
+	"\x12REASON_UNKNOWN_KEY\x10'B\xdb\x01\n" +
 	"\x17com.facestudio.fault.v1B\n" +
 	"FaultProtoP\x01ZFgithub.com/facestudio/facestudio/proto/gen/facestudio/fault/v1;faultv1\xa2\x02\x03FFX\xaa\x02\x13Facestudio.Fault.V1\xca\x02\x13Facestudio\\Fault\\V1\xe2\x02\x1fFacestudio\\Fault\\V1\\GPBMetadata\xea\x02\x15Facestudio::Fault::V1b\x06proto3"
 

@@ -1,0 +1,87 @@
+package rpc
+
+import (
+	"context"
+	"net"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
+
+	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
+	"github.com/facestudio/facestudio/services/fault"
+)
+
+// Guard decides who is let in. It is asked about every call of the mesh's own
+// methods; health and reflection answer everybody, since probes and tools have no
+// credentials.
+type Guard interface {
+	// Admit returns the context that a call is answered in, or a fault that says
+	// why it is refused. In ctx are the call's metadata and the jobqueue.Call that
+	// these claim; what the returned context has is believed.
+	Admit(ctx context.Context, method string) (context.Context, error)
+}
+
+// Guard gives the server a guard, which then decides by itself who is let in.
+// Without one a server answers whoever it has reason to trust to say for which
+// tenant they call: those whose certificate it verified, and this machine. Call it
+// before Run.
+func (s *Server) Guard(g Guard) { s.door.guard = g }
+
+// door lets calls in, or not.
+type door struct {
+	// open lets everybody in: InsecureListen.
+	open  bool
+	guard Guard
+}
+
+func (d *door) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	ctx, err := d.admit(ctx, info.FullMethod)
+	if err != nil {
+		return nil, err
+	}
+	return handler(ctx, req)
+}
+
+func (d *door) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	ctx, err := d.admit(stream.Context(), info.FullMethod)
+	if err != nil {
+		return err
+	}
+	return handler(srv, within{stream, ctx})
+}
+
+func (d *door) admit(ctx context.Context, method string) (context.Context, error) {
+	switch {
+	case !ours(method):
+		return ctx, nil
+	case d.guard != nil:
+		return d.guard.Admit(ctx, method)
+	case d.open || trusted(ctx):
+		return ctx, nil
+	default:
+		return nil, fault.New(fault.Unauthenticated, faultv1.Reason_REASON_CREDENTIALS_MISSING, "",
+			"this server answers only clients with a certificate of its authority: give one (see tls-client-ca)")
+	}
+}
+
+// trusted tells whether the caller is within this process, on this machine, or
+// has shown a certificate of ours.
+func trusted(ctx context.Context) bool {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return false
+	}
+	if info, ok := p.AuthInfo.(credentials.TLSInfo); ok && len(info.State.VerifiedChains) > 0 {
+		return true
+	}
+	switch addr := p.Addr.(type) {
+	case *net.TCPAddr:
+		return addr.IP.IsLoopback()
+	default:
+		return addr.Network() == inProcess
+	}
+}
+
+// inProcess is the network of a bufconn.Listener.
+const inProcess = "bufconn"
