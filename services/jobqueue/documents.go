@@ -36,10 +36,17 @@ type Document struct {
 // Documents opens the bucket of a kind, 1 to 63 letters, digits, "_" or "-", or
 // makes it.
 func (q *Queue) Documents(ctx context.Context, kind string) (*Documents, error) {
+	return q.DocumentsUpTo(ctx, kind, q.settings.MaxBytes)
+}
+
+// DocumentsUpTo is Documents for a kind that has a bound of its own, bytes: the
+// server sets a bucket's space aside.
+func (q *Queue) DocumentsUpTo(ctx context.Context, kind string, bytes int64) (*Documents, error) {
 	if !validToken(kind) {
 		return nil, fmt.Errorf("%q is no kind of documents", kind)
 	}
 	want := bucketConfig(q.settings, kind, "documents, by tenant and id")
+	want.MaxBytes = min(want.MaxBytes, bytes)
 	// Erase overwrites single messages.
 	want.DenyDelete = false
 	stream, err := ensure(ctx, q.js, want)
