@@ -18,6 +18,7 @@ import (
 
 	"github.com/facestudio/facestudio/gateway/internal/admin"
 	"github.com/facestudio/facestudio/gateway/internal/api"
+	"github.com/facestudio/facestudio/gateway/internal/auth"
 	"github.com/facestudio/facestudio/gateway/internal/conductor"
 	"github.com/facestudio/facestudio/gateway/internal/erase"
 	"github.com/facestudio/facestudio/gateway/internal/flow"
@@ -36,7 +37,9 @@ type Env struct {
 	Queue *jobqueue.Queue
 	// Blobs has the pictures.
 	Blobs *blob.Store
-	// Log takes how generations end.
+	// Auth says who may call.
+	Auth Auth
+	// Log takes how generations end, and which API keys are made and revoked.
 	Log *slog.Logger
 }
 
@@ -44,6 +47,8 @@ type Env struct {
 type Service struct {
 	config    Config
 	admin     *admin.Service
+	keys      *admin.Keys
+	guard     *auth.Guard
 	api       *api.Service
 	bundles   *api.Bundles
 	subjects  *api.Subjects
@@ -79,6 +84,9 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 	stages, err := s.connect(queue)
 	if err == nil {
 		s.people, err = openPeople(ctx, env)
+	}
+	if err == nil {
+		err = s.openAuth(ctx, env)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -119,12 +127,13 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 }
 
 // Register registers GenerationService, SubjectService, BundleService and the
-// operator's QueueService.
+// operator's QueueService and KeyService.
 func (s *Service) Register(to grpc.ServiceRegistrar) {
 	s.api.Register(to)
 	s.subjects.Register(to)
 	s.bundles.Register(to)
 	s.admin.Register(to)
+	s.keys.Register(to)
 }
 
 // Run works on generations until ctx ends, then finishes those in hand within

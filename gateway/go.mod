@@ -7,7 +7,9 @@ replace github.com/facestudio/facestudio/proto => ../proto
 require (
 	github.com/facestudio/facestudio/proto v0.0.0
 	github.com/facestudio/facestudio/services v0.0.0
+	github.com/go-jose/go-jose/v4 v4.1.9
 	github.com/grpc-ecosystem/grpc-gateway/v2 v2.33.0
+	github.com/hashicorp/golang-lru/v2 v2.0.7
 	github.com/nats-io/nats.go v1.55.0
 	go.opentelemetry.io/otel v1.47.0
 	go.opentelemetry.io/otel/metric v1.47.0

@@ -23,6 +23,8 @@ type Program struct {
 	Gateway Config
 	// RPC is the gRPC server.
 	RPC rpc.Config
+	// Auth is who may call.
+	Auth Auth
 	// HTTP is REST and the web page, on the same address.
 	HTTP HTTP
 	// Telemetry is logs, traces and metrics.
@@ -36,6 +38,7 @@ func (p *Program) Register(s *config.Set) {
 	p.Mesh.Register(s)
 	p.Gateway.Register(s)
 	p.RPC.Register(s)
+	p.Auth.Register(s)
 	p.HTTP.Register(s)
 	p.Telemetry.Register(s)
 }
@@ -44,7 +47,9 @@ func (p *Program) Register(s *config.Set) {
 func (p *Program) Validate(problems *config.Problems) {
 	p.Mesh.Validate(problems)
 	p.Gateway.Validate(problems)
+	p.RPC.Guarded = p.Auth.On
 	p.RPC.Validate(problems)
+	p.Auth.Validate(problems)
 	p.HTTP.Validate(problems)
 	p.Telemetry.Validate(problems)
 }
@@ -58,11 +63,12 @@ func (p *Program) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, host.Close()) }()
 	c := p.Gateway
 	c.Grace = p.RPC.Grace
-	s, err := New(ctx, Env{Bundle: host.Bundle, Queue: host.Queue, Blobs: host.Blobs, Log: host.Log}, c)
+	s, err := New(ctx, Env{Bundle: host.Bundle, Queue: host.Queue, Blobs: host.Blobs, Auth: p.Auth, Log: host.Log}, c)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	s.Guard(host.Server)
 	s.Register(host.Server)
 	if err := s.RegisterHTTP(host.Server, p.HTTP); err != nil { //nolint:contextcheck // its calls have contexts of their own
 		return err

@@ -23,6 +23,9 @@ type Config struct {
 	Models worker.Models
 	// RPC is the gRPC server. An empty Listen serves only Dial.
 	RPC rpc.Config
+	// Auth is who may call over the gRPC server's address. The operator's key lies
+	// in DataDir unless it says otherwise, and is made when it is missing.
+	Auth gateway.Auth
 	// HTTP is REST and the web page, on the address of the gRPC server.
 	HTTP gateway.HTTP
 	// IdlePoll is as in worker.ServeSettings. A mesh that lives for one command
@@ -38,6 +41,7 @@ func (c *Config) Register(s *config.Set) {
 	s.String(&c.DataDir, "data-dir", DefaultDataDir(), "folder of what the mesh stores: queue and pictures")
 	c.RPC.DefaultListen = DefaultListen
 	c.RPC.Register(s)
+	c.Auth.Register(s)
 	c.HTTP.Register(s)
 	c.Shared.RegisterBundle(s)
 	c.Models.Register(s)
@@ -46,10 +50,24 @@ func (c *Config) Register(s *config.Set) {
 // Validate implements config.Section.
 func (c *Config) Validate(p *config.Problems) {
 	p.Check(c.DataDir != "", "data-dir", "there is no home folder to take by default: name a folder")
+	c.RPC.Guarded = c.Auth.On
 	c.RPC.Validate(p)
+	c.Auth.Validate(p)
 	c.HTTP.Validate(p)
 	c.Shared.ValidateBundle(p)
 	c.Models.Validate(p)
+}
+
+// AdminKeyFile is where the operator's key is; empty when callers need none.
+func (c *Config) AdminKeyFile() string {
+	switch {
+	case !c.Auth.On:
+		return ""
+	case c.Auth.AdminKeyFile != "":
+		return c.Auth.AdminKeyFile
+	default:
+		return filepath.Join(c.DataDir, "admin.key")
+	}
 }
 
 // DefaultDataDir is facestudio below XDG_DATA_HOME or ~/.local/share; empty

@@ -103,12 +103,19 @@ func (m *Mesh) open(ctx context.Context, c Config) error {
 		return err
 	}
 	m.onClose(func() error { queue.Close(); return nil })
-	m.gateway, err = gateway.New(ctx, gateway.Env{Bundle: m.bundle, Queue: queue, Blobs: env.Blobs, Log: m.log},
+	guarded := c.Auth
+	if guarded.AdminKeyFile = c.AdminKeyFile(); c.Auth.On {
+		if err := gateway.MakeAdminKey(guarded.AdminKeyFile); err != nil {
+			return err
+		}
+	}
+	m.gateway, err = gateway.New(ctx, gateway.Env{Bundle: m.bundle, Queue: queue, Blobs: env.Blobs, Auth: guarded, Log: m.log},
 		gateway.Config{Grace: c.RPC.Grace})
 	if err != nil {
 		return err
 	}
 	m.onClose(m.gateway.Close)
+	m.gateway.Guard(m.server)
 	m.gateway.Register(m.server)
 	if m.memory == nil {
 		if err := m.gateway.RegisterHTTP(m.server, c.HTTP); err != nil { //nolint:contextcheck // its calls have contexts of their own

@@ -28,6 +28,7 @@ func (a *API) picture(w http.ResponseWriter, r *http.Request, path map[string]st
 	h := w.Header()
 	// A picture never changes, but it expires, and it is the caller's alone.
 	h.Set("Cache-Control", "private, max-age=3600")
+	h.Set("Vary", "Authorization")
 	h.Set("ETag", etag)
 	if r.Header.Get("If-None-Match") == etag {
 		w.WriteHeader(http.StatusNotModified)

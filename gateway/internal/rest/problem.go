@@ -80,12 +80,31 @@ func (p *Problem) write(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
+	if challenge := p.challenge(); challenge != "" {
+		h.Set("WWW-Authenticate", challenge)
+	}
 	if p.Retryable {
 		h.Set("Retry-After", strconv.Itoa(max(1, int(p.retryAfter.Round(time.Second)/time.Second))))
 	}
 	w.WriteHeader(p.Status)
 	// The caller is gone if that fails.
 	_ = json.NewEncoder(w).Encode(p)
+}
+
+// challenge says how to show who calls (RFC 6750 3); empty when that is not what
+// is wrong.
+func (p *Problem) challenge() string {
+	const scheme = `Bearer realm="facestudio"`
+	switch p.Reason {
+	case "CREDENTIALS_MISSING":
+		return scheme
+	case "CREDENTIALS_INVALID", "CREDENTIALS_EXPIRED":
+		return scheme + `, error="invalid_token"`
+	case "SCOPE_MISSING":
+		return scheme + `, error="insufficient_scope"`
+	default:
+		return ""
+	}
 }
 
 func (a *API) failed(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {

@@ -93,7 +93,11 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // incoming says which headers become metadata of the call, and under which name.
+// Authorization does in any case.
 func incoming(header string) (string, bool) {
+	if header == "Authorization" {
+		return "", false
+	}
 	if name := strings.ToLower(header); strings.HasPrefix(name, "facestudio-") {
 		return name, true
 	}

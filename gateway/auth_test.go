@@ -1,0 +1,270 @@
+package gateway_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/facestudio/facestudio/gateway"
+	adminv1 "github.com/facestudio/facestudio/proto/gen/facestudio/admin/v1"
+	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
+	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
+	"github.com/facestudio/facestudio/services/config"
+	"github.com/facestudio/facestudio/services/fault"
+	"github.com/facestudio/facestudio/services/jobqueue"
+	"github.com/facestudio/facestudio/services/rpc"
+)
+
+// guarded is a gateway that wants to know who calls.
+type guarded struct {
+	t       *testing.T
+	address string
+	conn    *grpc.ClientConn
+	admin   string
+}
+
+func newGuarded(t *testing.T) *guarded {
+	t.Helper()
+	m := newMesh(t)
+	file := filepath.Join(t.TempDir(), "admin.key")
+	if err := gateway.MakeAdminKey(file); err != nil {
+		t.Fatal(err)
+	}
+	key, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	queue, _ := m.open()
+	s, err := gateway.New(t.Context(), gateway.Env{
+		Bundle: m.bundle, Queue: queue, Blobs: m.blobs, Log: quiet, Auth: gateway.Auth{On: true, AdminKeyFile: file},
+	}, gateway.Config{Grace: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := rpc.NewServer(t.Context(), rpc.Config{Listen: "127.0.0.1:0", MaxMessage: 1 << 20, Grace: time.Second}, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Guard(server)
+	s.Register(server)
+	if err := s.RegisterHTTP(server, gateway.HTTP{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	m.run(server.Run)
+	conn, err := rpc.Dial(server.Addr(), rpc.DialSettings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return &guarded{t: t, address: server.Addr(), conn: conn, admin: strings.TrimSpace(string(key))}
+}
+
+func (g *guarded) as(key string) context.Context {
+	return metadata.AppendToOutgoingContext(g.t.Context(), "authorization", "Bearer "+key)
+}
+
+func (g *guarded) key(tenant string, scopes ...string) *adminv1.CreateKeyResponse {
+	g.t.Helper()
+	made, err := adminv1.NewKeyServiceClient(g.conn).CreateKey(g.as(g.admin), &adminv1.CreateKeyRequest{Tenant: tenant, Scopes: scopes})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return made
+}
+
+func (g *guarded) list(key string) error {
+	_, err := gatewayv1.NewGenerationServiceClient(g.conn).ListGenerations(g.as(key), &gatewayv1.ListGenerationsRequest{})
+	return err
+}
+
+// get asks over HTTP, with the headers.
+func (g *guarded) get(t *testing.T, path string, headers http.Header) (*http.Response, string, error) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+g.address+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = headers
+	// No connection outlives the request, or the test.
+	req.Close = true
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, "", err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	return res, string(body), err
+}
+
+func TestKeysOverGRPC(t *testing.T) {
+	g := newGuarded(t)
+	client := gatewayv1.NewGenerationServiceClient(g.conn)
+	list := func(ctx context.Context) error {
+		_, err := client.ListGenerations(ctx, &gatewayv1.ListGenerationsRequest{})
+		return err
+	}
+	watch := func(ctx context.Context) error {
+		stream, err := client.WatchGeneration(ctx, &gatewayv1.WatchGenerationRequest{Name: "generations/00000000000000000000000000"})
+		if err == nil {
+			_, err = stream.Recv()
+		}
+		return err
+	}
+	acme := g.key("acme", "generations:read")
+	if err := list(g.as(acme.GetSecret())); err != nil {
+		t.Errorf("a key: %v", err)
+	}
+	if err := watch(g.as(acme.GetSecret())); !fault.Is(err, faultv1.Reason_REASON_UNKNOWN_GENERATION) {
+		t.Errorf("a stream: %v", err)
+	}
+	for name, err := range map[string]error{"unary": list(t.Context()), "stream": watch(t.Context())} {
+		if status.Code(err) != codes.Unauthenticated || !fault.Is(err, faultv1.Reason_REASON_CREDENTIALS_MISSING) {
+			t.Errorf("%s without a key: %v", name, err)
+		}
+	}
+	other := jobqueue.WithCall(g.as(acme.GetSecret()), jobqueue.Call{Tenant: "bob"})
+	if err := list(other); status.Code(err) != codes.PermissionDenied || !fault.Is(err, faultv1.Reason_REASON_TENANT_MISMATCH) {
+		t.Errorf("another tenant: %v", err)
+	}
+	if _, err := adminv1.NewKeyServiceClient(g.conn).ListKeys(g.as(acme.GetSecret()), &adminv1.ListKeysRequest{}); !fault.Is(err, faultv1.Reason_REASON_SCOPE_MISSING) {
+		t.Errorf("a tenant's key lists keys: %v", err)
+	}
+	if _, err := adminv1.NewKeyServiceClient(g.conn).RevokeKey(g.as(g.admin), &adminv1.RevokeKeyRequest{Id: acme.GetKey().GetId()}); err != nil {
+		t.Fatal(err)
+	}
+	if err := list(g.as(acme.GetSecret())); !fault.Is(err, faultv1.Reason_REASON_CREDENTIALS_INVALID) {
+		t.Errorf("a revoked key: %v", err)
+	}
+}
+
+func TestKeysOverHTTP(t *testing.T) {
+	g := newGuarded(t)
+	reads, writes := g.key("acme", "generations:read").GetSecret(), g.key("acme", "generations:write").GetSecret()
+	const path = "/v1/generations"
+	tests := []struct {
+		name, path string
+		headers    http.Header
+		status     int
+		says       string
+		challenge  string
+	}{
+		{"a key", path, http.Header{"Authorization": {"Bearer " + reads}}, 200, "{", ""},
+		{"nothing", path, nil, 401, "CREDENTIALS_MISSING", `Bearer realm="facestudio"`},
+		{"a wrong key", path, http.Header{"Authorization": {"Bearer fsk_x"}}, 401, "CREDENTIALS_INVALID", `Bearer realm="facestudio", error="invalid_token"`},
+		{"two headers", path, http.Header{"Authorization": {"Bearer " + reads, "Bearer " + writes}}, 401, "CREDENTIALS_INVALID", `Bearer realm="facestudio", error="invalid_token"`},
+		{"one more by a back door", path, http.Header{"Authorization": {"Bearer " + writes}, "Grpc-Metadata-Authorization": {"Bearer " + reads}}, 403, "SCOPE_MISSING", `Bearer realm="facestudio", error="insufficient_scope"`},
+		{"no scope", path, http.Header{"Authorization": {"Bearer " + writes}}, 403, "SCOPE_MISSING", `Bearer realm="facestudio", error="insufficient_scope"`},
+		{"another tenant", path, http.Header{"Authorization": {"Bearer " + reads}, "Facestudio-Tenant": {"bob"}}, 403, "TENANT_MISMATCH", ""},
+		{"60 KiB", path, http.Header{"Authorization": {"Bearer " + strings.Repeat("x", 60<<10)}}, 401, "CREDENTIALS_INVALID", `Bearer realm="facestudio", error="invalid_token"`},
+		{"a watch", path + "/00000000000000000000000000:watch", nil, 401, "CREDENTIALS_MISSING", `Bearer realm="facestudio"`},
+		{"a picture", path + "/00000000000000000000000000/pictures/0", nil, 401, "CREDENTIALS_MISSING", `Bearer realm="facestudio"`},
+		{"the page", "/", nil, 200, "<!doctype html>", ""},
+		{"the document", "/openapi.json", nil, 200, "openapi", ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			res, body, err := g.get(t, test.path, test.headers)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if res.StatusCode != test.status || !strings.Contains(body, test.says) || res.Header.Get("WWW-Authenticate") != test.challenge {
+				t.Errorf("got %d %q %s", res.StatusCode, res.Header.Get("WWW-Authenticate"), body)
+			}
+			for _, key := range []string{reads, writes} {
+				if strings.Contains(body, key) {
+					t.Errorf("the answer tells a key: %s", body)
+				}
+			}
+		})
+	}
+}
+
+func TestAHeaderOf100KiB(t *testing.T) {
+	g := newGuarded(t)
+	long := "Bearer " + strings.Repeat("x", 100<<10)
+	res, body, err := g.get(t, "/v1/generations", http.Header{"Authorization": {long}})
+	// The server may hang up before the client has sent it all.
+	if err == nil && res.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("got %d %s", res.StatusCode, body)
+	}
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", long)
+	_, err = gatewayv1.NewGenerationServiceClient(g.conn).ListGenerations(ctx, &gatewayv1.ListGenerationsRequest{})
+	if !fault.Is(err, faultv1.Reason_REASON_CREDENTIALS_INVALID) {
+		t.Errorf("got %v", err)
+	}
+	if err := g.list(g.key("acme", "generations:read").GetSecret()); err != nil {
+		t.Errorf("a call after it: %v", err)
+	}
+}
+
+func TestAuthSettings(t *testing.T) {
+	dir := t.TempDir()
+	bad := filepath.Join(dir, "bad")
+	if err := os.WriteFile(bad, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	key := filepath.Join(dir, "admin.key")
+	for range 2 { // the second time it is there
+		if err := gateway.MakeAdminKey(key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if info, err := os.Stat(key); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("got %v, %v", info, err)
+	}
+	if err := gateway.MakeAdminKey(filepath.Join(dir, "no", "key")); err == nil {
+		t.Error("a key was made in no folder")
+	}
+	tests := []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"off", nil, ""},
+		{"on", []string{"--auth", "--admin-key-file", key}, ""},
+		{"tokens", []string{"--auth", "--jwt-issuer=https://id.example", "--jwt-audience=facestudio"}, ""},
+		{"tokens that nobody wants", []string{"--jwt-issuer=https://id.example", "--jwt-audience=facestudio"}, "auth"},
+		{"a key that nobody wants", []string{"--admin-key-file", key}, "auth"},
+		{"no key in the file", []string{"--auth", "--admin-key-file", bad}, "admin-key-file"},
+		{"no file", []string{"--auth", "--admin-key-file", bad + "x"}, "admin-key-file"},
+		{"an issuer in clear text", []string{"--auth", "--jwt-issuer=http://id.example", "--jwt-audience=a"}, "jwt-issuer"},
+		{"an issuer that is no URL, with keys", []string{"--auth", "--jwt-issuer=us", "--jwt-audience=a", "--jwt-keys=https://id.example/keys"}, ""},
+		{"keys in clear text", []string{"--auth", "--jwt-issuer=us", "--jwt-audience=a", "--jwt-keys=http://id.example/keys"}, "jwt-keys"},
+		{"no keys in the file", []string{"--auth", "--jwt-issuer=us", "--jwt-audience=a", "--jwt-keys", bad}, "jwt-keys"},
+		{"no audience", []string{"--auth", "--jwt-issuer=https://id.example"}, "jwt-audience"},
+		{"no claim", []string{"--auth", "--jwt-issuer=https://id.example", "--jwt-audience=a", "--jwt-tenant-claim="}, "jwt-tenant-claim"},
+		{"much skew", []string{"--auth", "--jwt-issuer=https://id.example", "--jwt-audience=a", "--jwt-skew=1h"}, "jwt-skew"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var c gateway.Auth
+			err := config.NewSet("test", &c).Load(test.args, func(string) (string, bool) { return "", false })
+			if test.want == "" {
+				if err != nil {
+					t.Errorf("got %v", err)
+				}
+				return
+			}
+			invalid, ok := errors.AsType[*config.InvalidError](err)
+			if !ok || len(invalid.Problems) != 1 || invalid.Problems[0].Setting != test.want || strings.Contains(err.Error(), "secret") {
+				t.Errorf("got %v, want one problem with %s", err, test.want)
+			}
+		})
+	}
+}
