@@ -22,6 +22,8 @@ type remote struct {
 	// TLS, CA, Cert and Key are as in rpc.DialSettings.
 	TLS           bool
 	CA, Cert, Key string
+	// credential says who calls.
+	credential credential
 
 	// preset is the default of Server.
 	preset string
@@ -37,14 +39,28 @@ func (r *remote) Register(s *config.Set) {
 	s.String(&r.CA, "tls-ca", "", "PEM file of the authority of the server's certificate; empty is the system's")
 	s.String(&r.Cert, "tls-client-cert", "", "PEM file of this client's certificate")
 	s.String(&r.Key, "tls-client-key", "", "PEM file of the certificate's key")
+	r.credential.Register(s)
 }
 
 func (r *remote) Validate(p *config.Problems) {
 	p.Check((r.Cert == "") == (r.Key == ""), "tls-client-cert", "tls-client-cert and tls-client-key belong together: give both or none")
+	if r.Server == "" {
+		return // a mesh inside this command asks for no key
+	}
+	r.credential.Validate(p)
+	p.Check(!r.credential.given() || r.secure() || rpc.Loopback(r.Server), "api-key",
+		"%s is another machine, and whoever is on the way could read the key: give --tls", r.Server)
 }
 
+// secure tells whether TLS is talked.
+func (r *remote) secure() bool { return r.TLS || r.CA != "" || r.Cert != "" }
+
 func (r *remote) dial() (*grpc.ClientConn, error) {
-	return rpc.Dial(r.Server, rpc.DialSettings{TLS: r.TLS, CA: r.CA, Cert: r.Cert, Key: r.Key})
+	var more []grpc.DialOption
+	if r.credential.given() {
+		more = append(more, grpc.WithPerRPCCredentials(&r.credential))
+	}
+	return rpc.Dial(r.Server, rpc.DialSettings{TLS: r.TLS, CA: r.CA, Cert: r.Cert, Key: r.Key}, more...)
 }
 
 // explain says how to reach a mesh when none was reached.

@@ -52,6 +52,8 @@ func exitCode(err error) int {
 		return exitCancelled
 	case fault.Unavailable, fault.Exhausted:
 		return exitUnavailable
+	case fault.Unauthenticated, fault.Denied:
+		return exitUsage // the key is a setting
 	}
 	return exitFailed
 }

@@ -9,13 +9,21 @@ import (
 	"testing"
 )
 
-func TestTheOperatorsCommands(t *testing.T) {
+// upped is what `up --json` says.
+type upped struct {
+	Listen       string
+	AdminKeyFile string `json:"admin_key_file"`
+}
+
+// startUp runs `facestudio up` until the test ends.
+func startUp(t *testing.T, more ...string) upped {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	read, write := io.Pipe()
 	var errs bytes.Buffer
 	done := make(chan int, 1)
 	go func() {
-		done <- start(ctx, t, write, &errs, "up", "--json", "--data-dir", t.TempDir(), "--listen", "127.0.0.1:0")
+		done <- start(ctx, t, write, &errs, append([]string{"up", "--json", "--data-dir", t.TempDir(), "--listen", "127.0.0.1:0"}, more...)...)
 		_ = write.Close()
 	}()
 	t.Cleanup(func() {
@@ -24,11 +32,22 @@ func TestTheOperatorsCommands(t *testing.T) {
 			t.Errorf("up ended with %d: %s", code, errs.String())
 		}
 	})
-	var up struct{ Listen string }
+	var up upped
 	if err := json.NewDecoder(read).Decode(&up); err != nil {
 		t.Fatal(err)
 	}
 	go func() { _, _ = io.Copy(io.Discard, read) }()
+	return up
+}
+
+func TestTheOperatorsCommands(t *testing.T) {
+	listen := startUp(t).Listen
+	// The stages take work a moment after the mesh says where it listens.
+	for !strings.Contains(run(t.Context(), t, "stage", "list", "--server", listen).out, "denoiser") {
+		if t.Context().Err() != nil {
+			t.Fatal("there is no denoiser")
+		}
+	}
 	for _, c := range []struct {
 		args []string
 		code int
@@ -50,7 +69,7 @@ func TestTheOperatorsCommands(t *testing.T) {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
 			args := c.args
 			if c.code != 2 {
-				args = append(args, "--server", up.Listen)
+				args = append(args, "--server", listen)
 			}
 			got := run(t.Context(), t, args...)
 			if got.code != c.code || !strings.Contains(got.out+got.errs, c.says) {

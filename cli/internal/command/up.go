@@ -70,6 +70,7 @@ func (a *app) greet(m *mesh.Mesh, c mesh.Config, took time.Duration) error {
 	if a.json {
 		return a.printJSON(map[string]any{
 			"listen": m.Addr(), "bundle": m.Bundle().Digest(), "data_dir": c.DataDir, "ready_seconds": took.Seconds(),
+			"admin_key_file": c.AdminKeyFile(),
 		})
 	}
 	_, err := fmt.Fprintf(a.out, `FaceStudio is ready at %[1]s (%.1[2]f s), with the bundle %[3]s.
@@ -78,7 +79,19 @@ The page is at http://%[1]s, the API's documentation at http://%[1]s/docs.
   facestudio generate --server %[1]s --face me.jpg --style poster.jpg -o out.png
   facestudio generations list --server %[1]s
 
-Ctrl-C stops it; what is queued stays in %[4]s.
-`, m.Addr(), took.Seconds(), m.Bundle().Manifest.Name, c.DataDir)
+%[5]sCtrl-C stops it; what is queued stays in %[4]s.
+`, m.Addr(), took.Seconds(), m.Bundle().Manifest.Name, c.DataDir, welcome(m.Addr(), c.AdminKeyFile()))
 	return err
+}
+
+// welcome says how to make the first API key; nothing where none is asked for.
+func welcome(address, adminKeyFile string) string {
+	if adminKeyFile == "" {
+		return ""
+	}
+	return fmt.Sprintf(`Callers show an API key (--api-key, FACESTUDIO_API_KEY). Make one with the operator's:
+
+  facestudio keys create --tenant default --server %s --api-key-file %s
+
+`, address, adminKeyFile)
 }

@@ -76,7 +76,9 @@ func (s *KeyStore) Create(ctx context.Context, asked *adminv1.Key) (*adminv1.Key
 // Get returns a key, also one that has expired, or UNKNOWN_KEY.
 func (s *KeyStore) Get(ctx context.Context, id string) (*adminv1.KeyRecord, error) {
 	if !idForm.MatchString(id) {
-		return nil, unknown(id)
+		// It may be a whole key, which is told to nobody.
+		return nil, fault.New(fault.NotFound, faultv1.Reason_REASON_UNKNOWN_KEY, "id",
+			"an id of a key has 16 digits and letters from a to v: list the keys")
 	}
 	document, err := s.documents.Get(ctx, place(id))
 	if errors.Is(err, jobqueue.ErrNotFound) {
@@ -139,5 +141,5 @@ func decode(document *jobqueue.Document) (*adminv1.KeyRecord, error) {
 
 func unknown(id string) error {
 	return fault.New(fault.NotFound, faultv1.Reason_REASON_UNKNOWN_KEY, "id",
-		"there is no key %.40q, or it was revoked: list the keys", id)
+		"there is no key %s, or it was revoked: list the keys", id)
 }
