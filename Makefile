@@ -47,7 +47,7 @@ test-go: setup ## Run the Go tests of every module.
 .PHONY: test-web
 test-web: build ## Run the tests of the web page in a browser.
 	@scripts/setup-web.sh
-	cd cli/e2e/browser && node --test page.test.mjs
+	cd cli/e2e/browser && node --test --test-concurrency=1 page.test.mjs key.test.mjs
 
 .PHONY: test-api
 test-api: build setup-api ## Run the tests of the API from Python: the example, and a short fuzzing.

@@ -1,10 +1,11 @@
 // The page: puts its parts together.
 
-import { Problem, create, getBundle } from './api.js';
+import { Problem, create, getBundle, onRefused } from './api.js';
 import { copy, curlOf } from './curl.js';
 import { $, announce, flash } from './dom.js';
 import { Feed } from './feed.js';
 import { picturesOf } from './images.js';
+import { KeyDialog } from './key.js';
 import { People } from './people.js';
 import { Settings } from './settings.js';
 import { Style } from './style.js';
@@ -154,10 +155,19 @@ document.addEventListener('paste', (event) => {
   else void people.take(people.active, files);
 });
 
-const failed = (problem) => show(problem);
-getBundle().then((bundle) => {
-  settings.limit(bundle);
-  $('bundle').textContent = `${bundle.title} ${bundle.version}`;
-  $('bundle').title = `Models: ${bundle.license}`;
-}).catch(failed);
-feed.load().catch(failed);
+// What a key mends is said where it is asked for.
+const failed = (problem) => { if (problem.status !== 401) show(problem); };
+
+/** Asks the server what there is. */
+function begin() {
+  getBundle().then((bundle) => {
+    settings.limit(bundle);
+    $('bundle').textContent = `${bundle.title} ${bundle.version}`;
+    $('bundle').title = `Models: ${bundle.license}`;
+  }).catch(failed);
+  feed.load().catch(failed);
+}
+
+const keys = new KeyDialog(begin);
+onRefused((problem) => keys.ask(problem.reason === 'CREDENTIALS_MISSING' ? '' : problem.message));
+begin();

@@ -1,7 +1,8 @@
 // One generation on the page: what went in, how it goes, what came out.
 
-import { cancel, isEnded, pictureURL, watch } from './api.js';
+import { cancel, getBlob, isEnded, pictureURL, watch } from './api.js';
 import { announce, flash, h } from './dom.js';
+import { heldKey } from './key.js';
 
 const states = {
   STATE_QUEUED: 'Waiting', STATE_RUNNING: 'Being made', STATE_SUCCEEDED: 'Done', STATE_FAILED: 'Failed', STATE_CANCELLED: 'Cancelled',
@@ -18,6 +19,7 @@ export class Card {
   #actions;
   #stop = () => {};
   #said = '';
+  #urls = []; // of pictures that were fetched, to be given back
 
   /**
    * Makes the card of a generation. Inputs are what this browser remembers of
@@ -57,7 +59,14 @@ export class Card {
   }
 
   /** Ends what the card still does. */
-  close() { this.#stop(); }
+  close() {
+    this.#stop();
+    this.#drop();
+  }
+
+  #drop() {
+    for (const url of this.#urls.splice(0)) URL.revokeObjectURL(url);
+  }
 
   update(generation) {
     this.#generation = generation;
@@ -152,14 +161,17 @@ export class Card {
 
   #showPictures() {
     const pictures = this.#generation.pictures || [];
+    this.#drop();
     this.#parts.stage.replaceChildren(h('div', { class: 'pictures' }, pictures.map((picture, i) => this.#picture(picture, i))));
   }
 
   #picture(picture, index) {
     const url = pictureURL(picture.name);
     const label = `Picture ${index + 1}`;
-    const frame = h('div', { class: 'frame' },
-      h('img', { src: url, alt: `${label}: ${title(this.#generation)}`, loading: 'lazy', width: picture.width, height: picture.height }),
+    const image = h('img', { alt: `${label}: ${title(this.#generation)}`, loading: 'lazy', width: picture.width, height: picture.height });
+    const download = h('a', { class: 'button', download: '' }, 'Download', h('span', { class: 'hidden' }, ` ${label}`));
+    void this.#fill(image, download, url);
+    const frame = h('div', { class: 'frame' }, image,
       (picture.faces || []).map((face) => outline(face, picture)));
     return h('figure', {}, frame,
       h('figcaption', {},
@@ -167,10 +179,30 @@ export class Card {
           !picture.faces?.length && h('li', { class: 'quiet' }, 'No face was found in it.')),
         (picture.warnings || []).map((warning) => h('p', { class: 'note' }, warning.message)),
         h('div', { class: 'row' },
-          h('a', { class: 'button', href: `${url}?download`, download: '' }, 'Download', h('span', { class: 'hidden' }, ` ${label}`)),
+          download,
           h('button', {
             type: 'button', onclick: () => this.#actions.useAsStyle(url, `picture-${index + 1}`),
           }, 'Use as style', h('span', { class: 'hidden' }, ` ${label}`)))));
+  }
+
+  // Neither images nor links can show a key: with one, the page fetches for them.
+  async #fill(image, download, url) {
+    if (!heldKey()) {
+      image.src = url;
+      download.href = `${url}?download`;
+      return;
+    }
+    try {
+      const blob = await getBlob(url);
+      const local = URL.createObjectURL(blob);
+      this.#urls.push(local);
+      image.src = local;
+      download.href = local;
+      const [id, , index] = url.split('/').slice(3);
+      download.download = `facestudio-${id.slice(0, 8)}-${index}.${blob.type.replace('image/', '').replace('jpeg', 'jpg')}`;
+    } catch (problem) {
+      image.alt = problem.message;
+    }
   }
 
   #likeness(face) {

@@ -1,5 +1,7 @@
 // Requests as curl commands.
 
+import { heldKey } from './key.js';
+
 const quote = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
 
 const snake = (name) => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
@@ -20,7 +22,8 @@ export function curlOf(people, style, settings) {
   for (const [name, value] of Object.entries(settings)) {
     if (name !== 'previewEvery') parts.push(`${snake(name)}=${value}`);
   }
-  return ['curl', ...parts.map((part) => `  -F ${quote(part)}`), `  ${location.origin}/v1/generations`].join(' \\\n');
+  const key = heldKey() ? ['  -H "Authorization: Bearer $FACESTUDIO_API_KEY"'] : [];
+  return ['curl', ...key, ...parts.map((part) => `  -F ${quote(part)}`), `  ${location.origin}/v1/generations`].join(' \\\n');
 }
 
 /** Puts text on the clipboard; where the browser forbids it, shows it for copying by hand. */

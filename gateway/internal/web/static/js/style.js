@@ -1,5 +1,6 @@
 // The style picture: one of one's own or of the gallery, and who goes where in it.
 
+import { getBlob } from './api.js';
 import { announce, h } from './dom.js';
 import { takeDrops, thumb } from './images.js';
 
@@ -40,9 +41,7 @@ export class Style {
 
   /** Takes a picture of the gallery, or of another address of this server. */
   async takeFrom(url, name) {
-    const response = await fetch(url);
-    if (!response.ok) throw new Error(`${name} cannot be fetched`);
-    const blob = await response.blob();
+    const blob = await getBlob(url);
     await this.take(new File([blob], name, { type: blob.type }));
   }
 
