@@ -78,10 +78,17 @@ type process struct {
 // launch starts a program and returns once it says that it is ready.
 func launch(t *testing.T, name string, args ...string) *process {
 	t.Helper()
+	return launchIn(t, "", nil, name, args...)
+}
+
+// launchIn is launch in a working folder and with more environment.
+func launchIn(t *testing.T, dir string, env []string, name string, args ...string) *process {
+	t.Helper()
 	p := &process{name: name, ended: make(chan struct{})}
 	// It outlives the test's context, to be ended and read in the cleanup.
 	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), filepath.Join(binaries(t), name), args...)
-	p.cmd.Env = append(os.Environ(), "FACESTUDIO_LOG_FORMAT=json")
+	p.cmd.Dir = dir
+	p.cmd.Env = append(append(os.Environ(), "FACESTUDIO_LOG_FORMAT=json"), env...)
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -45,19 +45,24 @@ func (q *Queue) DocumentsUpTo(ctx context.Context, kind string, bytes int64) (*D
 	if !validToken(kind) {
 		return nil, fmt.Errorf("%q is no kind of documents", kind)
 	}
-	want := bucketConfig(q.settings, kind, "documents, by tenant and id")
+	want := decisive(bucketConfig(q.settings, kind, "documents, by tenant and id"))
 	want.MaxBytes = min(want.MaxBytes, bytes)
 	// Erase overwrites single messages.
 	want.DenyDelete = false
-	stream, err := ensure(ctx, q.js, want)
+	d := &Documents{q: q}
+	err := patiently(ctx, q.log, func(ctx context.Context) (err error) {
+		if d.stream, err = ensure(ctx, q.js, want); err != nil {
+			return err
+		}
+		if d.kv, err = q.js.KeyValue(ctx, kind); err != nil {
+			return fmt.Errorf("open bucket %s: %w", kind, err)
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	kv, err := q.js.KeyValue(ctx, kind)
-	if err != nil {
-		return nil, fmt.Errorf("open bucket %s: %w", kind, err)
-	}
-	return &Documents{q: q, stream: stream, kv: kv}, nil
+	return d, nil
 }
 
 // Create stores a document, which is kept until it is erased; it is durable

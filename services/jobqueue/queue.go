@@ -125,8 +125,8 @@ func atLeast[T cmp.Ordered](name string, value, least T) error {
 
 // Open makes or checks the streams and buckets of the queue. It fails, naming
 // the stream and the setting, when one exists that differs (ErrMismatch), and
-// when the server is too old or has no JetStream. The caller closes the Queue,
-// then nc.
+// when the server is too old or has no JetStream. A cluster that has no leader yet
+// is waited for, 30 s at most. The caller closes the Queue, then nc.
 func Open(ctx context.Context, nc *nats.Conn, s Settings) (*Queue, error) {
 	s, err := s.withDefaults()
 	if err != nil {
@@ -136,9 +136,6 @@ func Open(ctx context.Context, nc *nats.Conn, s Settings) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
-	if err := checkServer(ctx, nc, js); err != nil {
-		return nil, err
-	}
 	q := &Queue{
 		settings: s, nc: nc, js: js, log: s.Logger, tracer: s.Tracer.Tracer(instrumentation), meter: s.Meter.Meter(instrumentation),
 		reconnected: make(chan struct{}),
@@ -146,39 +143,49 @@ func Open(ctx context.Context, nc *nats.Conn, s Settings) (*Queue, error) {
 	if q.metrics, err = newMetrics(q.meter); err != nil {
 		return nil, fmt.Errorf("make the metrics: %w", err)
 	}
-	if q.work, err = ensure(ctx, js, workConfig(s)); err != nil {
-		return nil, err
-	}
-	if q.dead, err = ensure(ctx, js, deadConfig(s)); err != nil {
-		return nil, err
-	}
-	results := bucketConfig(s, resultsName, "recorded outcomes of stage work")
-	results.RePublish = &jetstream.RePublish{Source: resultsSource, Destination: resultsTarget}
-	if q.results, err = ensureBucket(ctx, js, results); err != nil {
-		return nil, err
-	}
-	attempts := bucketConfig(s, attemptsName, "how earlier deliveries of work ended")
-	attempts.MaxAge, attempts.MaxBytes = s.MaxAge, min(s.MaxBytes, attemptsBytes)
-	if q.attempts, err = ensureBucket(ctx, js, attempts); err != nil {
-		return nil, err
-	}
-	records, err := ensureBucket(ctx, js, bucketConfig(s, recordsName, "records and the queue of them"))
-	if err != nil {
-		return nil, err
-	}
-	q.records = &Records{q: q, kv: records}
-	installation := bucketConfig(s, secretsName, "what this installation drew at its start")
-	installation.MaxBytes = secretsBytes
-	secrets, err := ensureBucket(ctx, js, installation)
-	if err != nil {
-		return nil, err
-	}
-	if q.secret, err = secret(ctx, secrets); err != nil {
+	if err := patiently(ctx, q.log, q.open); err != nil {
 		return nil, err
 	}
 	q.status = nc.StatusChanged(nats.CONNECTED)
 	q.wg.Go(q.followConnection)
 	return q, nil
+}
+
+// open makes or checks what the queue stores in.
+func (q *Queue) open(ctx context.Context) (err error) {
+	s, js := q.settings, q.js
+	if err := checkServer(ctx, q.nc, js); err != nil {
+		return err
+	}
+	if q.work, err = ensure(ctx, js, workConfig(s)); err != nil {
+		return err
+	}
+	if q.dead, err = ensure(ctx, js, deadConfig(s)); err != nil {
+		return err
+	}
+	results := bucketConfig(s, resultsName, "recorded outcomes of stage work")
+	results.RePublish = &jetstream.RePublish{Source: resultsSource, Destination: resultsTarget}
+	if q.results, err = ensureBucket(ctx, js, results); err != nil {
+		return err
+	}
+	attempts := bucketConfig(s, attemptsName, "how earlier deliveries of work ended")
+	attempts.MaxAge, attempts.MaxBytes = s.MaxAge, min(s.MaxBytes, attemptsBytes)
+	if q.attempts, err = ensureBucket(ctx, js, attempts); err != nil {
+		return err
+	}
+	records, err := ensureBucket(ctx, js, decisive(bucketConfig(s, recordsName, "records and the queue of them")))
+	if err != nil {
+		return err
+	}
+	q.records = &Records{q: q, kv: records}
+	installation := decisive(bucketConfig(s, secretsName, "what this installation drew at its start"))
+	installation.MaxBytes = secretsBytes
+	secrets, err := ensureBucket(ctx, js, installation)
+	if err != nil {
+		return err
+	}
+	q.secret, err = secret(ctx, secrets)
+	return err
 }
 
 // Close ends what the Queue runs in the background and waits for it. Calls and

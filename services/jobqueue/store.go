@@ -73,6 +73,13 @@ func bucketConfig(s Settings, name, description string) jetstream.StreamConfig {
 	}
 }
 
+// decisive makes a bucket answer through the server that leads it: any other may
+// not know yet what was just written.
+func decisive(c jetstream.StreamConfig) jetstream.StreamConfig {
+	c.AllowDirect = false
+	return c
+}
+
 // ensure makes the stream or checks the one that exists.
 func ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
 	stream, err := js.Stream(ctx, want.Name)

@@ -30,6 +30,12 @@ type Mesh struct {
 	NATSCreds string
 	// NATSToken is a NATS token. Empty: none.
 	NATSToken config.Secret
+	// NATSCA is a PEM file of the authority that the servers' certificates come
+	// from. Empty: the system's.
+	NATSCA string
+	// NATSCert and NATSKey are PEM files of the certificate that is shown to the
+	// servers. Both empty: none.
+	NATSCert, NATSKey string
 	// NATSWait is how long a start waits for the server.
 	NATSWait time.Duration
 	// Replicas of what the queue stores, 1 or 3; the same for all processes.
@@ -51,6 +57,9 @@ func (m *Mesh) Register(s *config.Set) {
 	s.String(&m.NATSURL, "nats-url", nats.DefaultURL, "NATS servers, comma-separated")
 	s.String(&m.NATSCreds, "nats-creds", "", "file of NATS user credentials")
 	s.Secret(&m.NATSToken, "nats-token", "NATS token")
+	s.String(&m.NATSCA, "nats-ca", "", "PEM file of the authority of the NATS servers' certificates; empty is the system's")
+	s.String(&m.NATSCert, "nats-cert", "", "PEM file of the certificate that is shown to NATS")
+	s.String(&m.NATSKey, "nats-key", "", "PEM file of the key of nats-cert")
 	s.Duration(&m.NATSWait, "nats-wait", 30*time.Second, "how long a start waits for NATS")
 	s.Int(&m.Replicas, "nats-replicas", 1, "copies of what the queue stores: 1, or 3 in a NATS cluster; the same for all processes")
 	s.String(&m.BlobURL, "blob-url", "", "where pictures are stored: file:///folder, mem:// or a bucket's URL; the same for all processes")
@@ -71,6 +80,10 @@ func (m *Mesh) Validate(p *config.Problems) {
 		p.Check(err == nil && u.Host != "", "nats-url", "%q is no URL: use nats://host:4222", config.RedactURL(server))
 	}
 	p.Check(m.NATSCreds == "" || isFile(m.NATSCreds), "nats-creds", "%s is no readable file", m.NATSCreds)
+	p.Check(m.NATSCA == "" || isFile(m.NATSCA), "nats-ca", "%s is no readable file", m.NATSCA)
+	p.Check(m.NATSCert == "" || isFile(m.NATSCert), "nats-cert", "%s is no readable file", m.NATSCert)
+	p.Check(m.NATSKey == "" || isFile(m.NATSKey), "nats-key", "%s is no readable file", m.NATSKey)
+	p.Check((m.NATSCert == "") == (m.NATSKey == ""), "nats-cert", "nats-cert and nats-key go together: set both or none")
 	p.Check(m.NATSWait > 0, "nats-wait", "%v is not positive: use for example 30s", m.NATSWait)
 	p.Check(m.Replicas == 1 || m.Replicas == 3, "nats-replicas", "%d is neither 1 nor 3", m.Replicas)
 	u, err := url.Parse(m.BlobURL)
@@ -119,6 +132,9 @@ func (m *Mesh) Connect(ctx context.Context, name string, log *slog.Logger, onSta
 		nats.Name(name),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(500 * time.Millisecond),
+		// A connection that is cut without a word is noticed within 10 s.
+		nats.PingInterval(5 * time.Second),
+		nats.MaxPingsOutstanding(2),
 		nats.RetryOnFailedConnect(true),
 		nats.ConnectHandler(func(*nats.Conn) { up <- struct{}{} }),
 		nats.ReconnectHandler(func(*nats.Conn) {
@@ -141,6 +157,12 @@ func (m *Mesh) Connect(ctx context.Context, name string, log *slog.Logger, onSta
 	}
 	if m.NATSToken != "" {
 		options = append(options, nats.Token(string(m.NATSToken)))
+	}
+	if m.NATSCA != "" {
+		options = append(options, nats.RootCAs(m.NATSCA))
+	}
+	if m.NATSCert != "" {
+		options = append(options, nats.ClientCert(m.NATSCert, m.NATSKey))
 	}
 	nc, err := nats.Connect(m.NATSURL, options...)
 	if err != nil {

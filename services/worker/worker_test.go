@@ -40,6 +40,8 @@ func TestValidate(t *testing.T) {
 		{"several servers", []string{"--nats-url=nats://a:4222,nats://b:4222"}, ""},
 		{"no server", []string{"--nats-url=here"}, "nats-url"},
 		{"missing credentials", []string{"--nats-creds=/nowhere"}, "nats-creds"},
+		{"missing authority", []string{"--nats-ca=/nowhere"}, "nats-ca"},
+		{"certificate without key", []string{"--nats-cert=worker_test.go"}, "nats-cert"},
 		{"two replicas", []string{"--nats-replicas=2"}, "nats-replicas"},
 		{"no wait", []string{"--nats-wait=0s"}, "nats-wait"},
 		{"blob folder without a scheme", []string{"--blob-url=/tmp"}, "blob-url"},
