@@ -32,7 +32,7 @@ var allowed = map[string][]string{
 // rooms says which packages of others are imported in one place only.
 var rooms = map[string][]string{
 	"github.com/yalue/onnxruntime_go":        {"services/ort"},
-	"github.com/nats-io/nats.go/jetstream":   {"services/jobqueue"},
+	"github.com/nats-io/nats.go/jetstream":   {"services/jobqueue", "cli/e2e"},
 	"github.com/nats-io/nats-server/v2":      {"services/jobqueue", "cli/e2e"},
 	"gocloud.dev/blob":                       {"services/blob"},
 	"google.golang.org/genproto/googleapis/": {"services/fault", "proto/client"},
