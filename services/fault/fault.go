@@ -60,11 +60,23 @@ type Fault struct {
 	Retryable bool
 	// RetryAfter is how long to wait before that; zero means one second.
 	RetryAfter time.Duration
+	// Limit is the limit that is reached, of a fault of kind Exhausted; nil when
+	// none is named.
+	Limit *Limit
 	// Others are further fields to blame, each with its own reason and message,
 	// where a request has several; of a fault of kind Invalid they are sent.
 	Others []*faultv1.Fault
 	// Err is the cause, for logs only; may be nil.
 	Err error
+}
+
+// Limit is a limit that a request has reached.
+type Limit struct {
+	// Name is what the operator calls it: "pictures-per-day".
+	Name string
+	// Value is what is allowed, in the limit's own unit; 0 when that is not one
+	// number.
+	Value int64
 }
 
 // New returns a fault. It is retryable when kind is Exhausted or Unavailable.

@@ -62,6 +62,24 @@ func TestStatusDetails(t *testing.T) {
 	}
 }
 
+func TestALimitIsNamed(t *testing.T) {
+	f := fault.New(fault.Exhausted, faultv1.Reason_REASON_QUOTA_EXHAUSTED, "", "as many as a day may have")
+	f.Limit = &fault.Limit{Name: "pictures-per-day", Value: 100}
+	s := fault.ToStatus(f)
+	var quota *errdetails.QuotaFailure
+	for _, d := range s.Details() {
+		if q, ok := d.(*errdetails.QuotaFailure); ok {
+			quota = q
+		}
+	}
+	if v := quota.GetViolations(); len(v) != 1 || v[0].GetQuotaId() != "pictures-per-day" || v[0].GetQuotaValue() != 100 || v[0].GetDescription() != f.Message {
+		t.Errorf("violations %v", v)
+	}
+	if got := fault.From(s.Err()); got.Limit == nil || *got.Limit != *f.Limit {
+		t.Errorf("came back as %+v", got.Limit)
+	}
+}
+
 func TestCausesStayInside(t *testing.T) {
 	secret := errors.New("/home/ada/key: permission denied")
 	for name, err := range map[string]error{

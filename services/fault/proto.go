@@ -12,6 +12,7 @@ var reasonKinds = map[faultv1.Reason]Kind{
 	faultv1.Reason_REASON_UNKNOWN_STAGE:       NotFound,
 	faultv1.Reason_REASON_REQUEST_ID_REUSED:   Conflict,
 	faultv1.Reason_REASON_QUOTA_EXHAUSTED:     Exhausted,
+	faultv1.Reason_REASON_RATE_LIMITED:        Exhausted,
 	faultv1.Reason_REASON_DEADLINE_PASSED:     Deadline,
 	faultv1.Reason_REASON_CANCELLED:           Cancelled,
 	faultv1.Reason_REASON_BUNDLE_INVALID:      Precondition,

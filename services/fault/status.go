@@ -20,6 +20,7 @@ const (
 	internalMessage = "internal error"
 	reasonPrefix    = "REASON_"
 	fieldKey        = "field"
+	quotaSubject    = "tenant" // whose limits they are: the caller's own
 	defaultDelay    = time.Second
 )
 
@@ -38,8 +39,8 @@ var kindCodes = map[Kind]codes.Code{
 }
 
 // ToStatus is the one mapping of errors to gRPC: a code, an ErrorInfo with
-// reason, domain and field, a BadRequest for an invalid field, and a RetryInfo
-// when trying again may help. Causes are never sent, and what nobody
+// reason, domain and field, a BadRequest for an invalid field, a QuotaFailure that
+// names a limit, and a RetryInfo when trying again may help. Causes are never sent, and what nobody
 // classified says only "internal error". It returns the OK status for nil.
 func ToStatus(err error) *status.Status {
 	f := From(err)
@@ -61,6 +62,11 @@ func ToStatus(err error) *status.Status {
 			})
 		}
 		details = append(details, bad)
+	}
+	if f.Limit != nil {
+		details = append(details, &errdetails.QuotaFailure{Violations: []*errdetails.QuotaFailure_Violation{
+			{Subject: quotaSubject, Description: f.Message, QuotaId: f.Limit.Name, QuotaValue: f.Limit.Value},
+		}})
 	}
 	if f.Retryable {
 		delay := f.RetryAfter
@@ -97,6 +103,10 @@ func fromStatus(s *status.Status, err error) *Fault {
 					Reason:  faultv1.Reason(faultv1.Reason_value[reasonPrefix+v.GetReason()]),
 					Message: v.GetDescription(), Field: v.GetField(),
 				})
+			}
+		case *errdetails.QuotaFailure:
+			for _, v := range d.GetViolations() {
+				f.Limit = &Limit{Name: v.GetQuotaId(), Value: v.GetQuotaValue()}
 			}
 		case *errdetails.RetryInfo:
 			f.Retryable, f.RetryAfter = true, d.GetRetryDelay().AsDuration()

@@ -62,7 +62,8 @@ const (
 	Reason_REASON_UNKNOWN_GENERATION Reason = 12
 	// The request id was used before with another request.
 	Reason_REASON_REQUEST_ID_REUSED Reason = 13
-	// Too much work is queued or in flight. Retry after the delay.
+	// Too much work is queued or in flight, or as many pictures as a day may have
+	// were asked for. Retry after the delay.
 	Reason_REASON_QUOTA_EXHAUSTED Reason = 14
 	// The deadline passed before the work ended. Retry with a longer one.
 	Reason_REASON_DEADLINE_PASSED Reason = 15
@@ -124,6 +125,12 @@ const (
 	Reason_REASON_TENANT_MISMATCH Reason = 38
 	// There is no API key of this id, or it was revoked. List them.
 	Reason_REASON_UNKNOWN_KEY Reason = 39
+	// More calls in a short time than the caller may make. Retry after the delay,
+	// and call less often.
+	Reason_REASON_RATE_LIMITED Reason = 40
+	// The operator wants a reference to the person's consent, and the subject has
+	// none. Give consent.
+	Reason_REASON_CONSENT_MISSING Reason = 41
 )
 
 // Enum value maps for Reason.
@@ -169,6 +176,8 @@ var (
 		37: "REASON_SCOPE_MISSING",
 		38: "REASON_TENANT_MISMATCH",
 		39: "REASON_UNKNOWN_KEY",
+		40: "REASON_RATE_LIMITED",
+		41: "REASON_CONSENT_MISSING",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":            0,
@@ -211,6 +220,8 @@ var (
 		"REASON_SCOPE_MISSING":          37,
 		"REASON_TENANT_MISMATCH":        38,
 		"REASON_UNKNOWN_KEY":            39,
+		"REASON_RATE_LIMITED":           40,
+		"REASON_CONSENT_MISSING":        41,
 	}
 )
 
@@ -324,7 +335,7 @@ const file_facestudio_fault_v1_fault_proto_rawDesc = "" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1b.facestudio.fault.v1.ReasonR\x06reason\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
 	"\x05field\x18\x03 \x01(\tR\x05field\x12\x1c\n" +
-	"\tretryable\x18\x04 \x01(\bR\tretryable*\xdf\b\n" +
+	"\tretryable\x18\x04 \x01(\bR\tretryable*\x94\t\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REASON_INVALID_FIELD\x10\x01\x12\x1c\n" +
@@ -366,7 +377,9 @@ const file_facestudio_fault_v1_fault_proto_rawDesc = "" +
 	"\x1aREASON_CREDENTIALS_EXPIRED\x10$\x12\x18\n" +
 	"\x14REASON_SCOPE_MISSING\x10%\x12\x1a\n" +
 	"\x16REASON_TENANT_MISMATCH\x10&\x12\x16\n" +
-	"\x12REASON_UNKNOWN_KEY\x10'B\xdb\x01\n" +
+	"\x12REASON_UNKNOWN_KEY\x10'\x12\x17\n" +
+	"\x13REASON_RATE_LIMITED\x10(\x12\x1a\n" +
+	"\x16REASON_CONSENT_MISSING\x10)B\xdb\x01\n" +
 	"\x17com.facestudio.fault.v1B\n" +
 	"FaultProtoP\x01ZFgithub.com/facestudio/facestudio/proto/gen/facestudio/fault/v1;faultv1\xa2\x02\x03FFX\xaa\x02\x13Facestudio.Fault.V1\xca\x02\x13Facestudio\\Fault\\V1\xe2\x02\x1fFacestudio\\Fault\\V1\\GPBMetadata\xea\x02\x15Facestudio::Fault::V1b\x06proto3"
 
