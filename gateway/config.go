@@ -1,15 +1,11 @@
 package gateway
 
 import (
-	"fmt"
-	"math"
 	"net"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/facestudio/facestudio/services/config"
-	"github.com/facestudio/facestudio/services/jobqueue"
 )
 
 // QueueTransport is the transport of a stage whose calls go through the queue.
@@ -40,14 +36,10 @@ type Config struct {
 	// Lease is how long the gateway may be silent before another takes over its
 	// generations; 0 means 5 s.
 	Lease time.Duration
-	// MaxWaiting is how many generations may wait in the mesh, and
-	// MaxWaitingPerTenant how many of one tenant; 0 means 1000 and 200.
-	MaxWaiting, MaxWaitingPerTenant int
-	// TenantGenerations is how many generations of one tenant are worked on at
-	// once in the mesh; 0 means no bound.
-	TenantGenerations int
-	// TenantWeights are tenants' shares as name=weight; who is not named has 1.
-	TenantWeights []string
+	// MaxWaiting is how many generations may wait in the mesh; 0 means 1000.
+	MaxWaiting int
+	// Policy is what tenants may do.
+	Policy Policy
 	// BatchAging is how long a batch generation waits before it counts as
 	// interactive; 0 means 5 min.
 	BatchAging time.Duration
@@ -66,9 +58,7 @@ func (c *Config) Register(s *config.Set) {
 	s.String(&c.StageKey, "stage-key", "", "PEM file of that certificate's key")
 	s.Int(&c.Generations, "generations", 16, "generations worked on at the same time")
 	s.Int(&c.MaxWaiting, "max-waiting", 1000, "generations that may wait in the mesh; more are refused")
-	s.Int(&c.MaxWaitingPerTenant, "max-waiting-per-tenant", 200, "generations of one tenant that may wait")
-	s.Int(&c.TenantGenerations, "tenant-generations", 0, "generations of one tenant worked on at once in the mesh; 0 is no bound")
-	s.Strings(&c.TenantWeights, "tenant-weights", nil, "shares of tenants as name=weight; who is not named has 1")
+	c.Policy.Register(s)
 	s.Duration(&c.BatchAging, "batch-aging", 5*time.Minute, "how long a batch generation waits before it counts as interactive")
 	s.Duration(&c.Lease, "lease", 5*time.Second, "how long this gateway may be silent before another takes over its generations")
 }
@@ -82,31 +72,9 @@ func (c *Config) Validate(p *config.Problems) {
 	p.Check((c.StageCert == "") == (c.StageKey == ""), "stage-cert", "stage-cert and stage-key belong together: give both or none")
 	p.Check(c.Generations >= 1 && c.Generations <= 1024, "generations", "%d is outside 1..1024", c.Generations)
 	p.Check(c.MaxWaiting >= 1, "max-waiting", "%d is not positive", c.MaxWaiting)
-	p.Check(c.MaxWaitingPerTenant >= 1, "max-waiting-per-tenant", "%d is not positive", c.MaxWaitingPerTenant)
-	p.Check(c.TenantGenerations >= 0, "tenant-generations", "%d is negative; 0 is no bound", c.TenantGenerations)
+	c.Policy.Validate(p)
 	p.Check(c.BatchAging > 0, "batch-aging", "%v is not positive", c.BatchAging)
-	_, err := parseWeights(c.TenantWeights)
-	p.Check(err == nil, "tenant-weights", "%v", err)
 	p.Check(c.Lease >= time.Second && c.Lease <= time.Minute, "lease", "%v is outside 1s..1m", c.Lease)
-}
-
-// fairness is how generations take turns.
-func (c *Config) fairness() (jobqueue.Fairness, error) {
-	weights, err := parseWeights(c.TenantWeights)
-	return jobqueue.Fairness{Weights: weights, MaxInFlight: c.TenantGenerations, Aging: c.BatchAging}, err
-}
-
-func parseWeights(list []string) (map[string]float64, error) {
-	weights := map[string]float64{}
-	for _, text := range list {
-		name, number, _ := strings.Cut(text, "=")
-		weight, err := strconv.ParseFloat(number, 64)
-		if name == "" || err != nil || !(weight > 0) || math.IsInf(weight, 1) {
-			return nil, fmt.Errorf("%q is no share: use name=weight, for example acme=3", text)
-		}
-		weights[name] = weight
-	}
-	return weights, nil
 }
 
 type transport struct {

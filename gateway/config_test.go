@@ -13,12 +13,12 @@ func TestConfigTellsEveryWrongSetting(t *testing.T) {
 	set := config.NewSet("gateway", &c)
 	err := set.Load([]string{
 		"--encoder-transport=carrier pigeon", "--prior-transport=grpc://nowhere", "--segmenter-transport=grpcs://:7",
-		"--stage-cert=a.pem", "--generations=0", "--max-waiting=0", "--tenant-weights=acme=-1", "--lease=1ms",
+		"--stage-cert=a.pem", "--generations=0", "--max-waiting=0", "--tenants-file=testdata/wrong.yaml", "--lease=1ms",
 	}, func(string) (string, bool) { return "", false })
 	if err == nil {
 		t.Fatal("it was accepted")
 	}
-	for _, setting := range []string{"encoder-transport", "prior-transport", "segmenter-transport", "stage-cert", "generations", "lease", "max-waiting", "tenant-weights"} {
+	for _, setting := range []string{"encoder-transport", "prior-transport", "segmenter-transport", "stage-cert", "generations", "lease", "max-waiting", "defaults.weight", "tenants.acme.burst"} {
 		if !strings.Contains(err.Error(), setting+":") {
 			t.Errorf("%v does not name %s", err, setting)
 		}

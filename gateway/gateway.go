@@ -25,7 +25,6 @@ import (
 	"github.com/facestudio/facestudio/gateway/internal/record"
 	"github.com/facestudio/facestudio/services/blob"
 	"github.com/facestudio/facestudio/services/bundle"
-	"github.com/facestudio/facestudio/services/imaging"
 	"github.com/facestudio/facestudio/services/jobqueue"
 )
 
@@ -55,6 +54,7 @@ type Service struct {
 	people    people
 	conductor *conductor.Conductor
 	records   *jobqueue.Records
+	policy    policy
 	fairness  jobqueue.Fairness
 	line      *jobqueue.Line
 	eraser    *erase.Eraser
@@ -68,12 +68,11 @@ type Service struct {
 func New(ctx context.Context, env Env, c Config) (*Service, error) {
 	s := &Service{config: c, records: env.Queue.Records(), admin: admin.New(env.Queue, time.Now)}
 	var err error
-	if s.fairness, err = c.fairness(); err != nil {
+	if s.policy, err = openPolicy(ctx, env, c.Policy); err != nil {
 		return nil, err
 	}
-	s.line, err = jobqueue.NewLine(s.records, jobqueue.LineSettings{
-		MaxWaiting: c.MaxWaiting, MaxWaitingPerTenant: c.MaxWaitingPerTenant, Fairness: s.fairness,
-	})
+	s.fairness = jobqueue.Fairness{Share: s.policy.share, Aging: c.BatchAging}
+	s.line, err = jobqueue.NewLine(s.records, jobqueue.LineSettings{MaxWaiting: c.MaxWaiting, Fairness: s.fairness})
 	if err != nil {
 		return nil, fmt.Errorf("watch the line of generations: %w", err)
 	}
@@ -92,13 +91,14 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	manifest := &env.Bundle.Manifest
-	limits := imaging.Limits{}
 	records := record.New(env.Queue, time.Now)
 	s.eraser = erase.New(env.Blobs, records, env.Log)
 	settings := api.Settings{
 		Bundle:       env.Bundle.Digest(),
 		Manifest:     manifest,
-		CheckPicture: func(data []byte) error { return imaging.Check(data, limits) },
+		CheckPicture: s.policy.checkPicture,
+		Limits:       s.policy.limits.Of,
+		Pictures:     s.policy.pictures,
 		Ended:        s.eraser.Ended,
 		CheckEnrolled: func(ctx context.Context, tenant, name string) error {
 			_, err := s.people.embeddings.Embedding(ctx, tenant, name)
@@ -115,7 +115,7 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 	s.subjects = s.serveSubjects(env, stages, queue, settings)
 	s.bundles = api.NewBundles(env.Bundle.Digest(), manifest)
 	runner, err := conductor.Observe(
-		flow.New(stages, env.Blobs, flow.Settings{Framing: manifest.Framing, Limits: limits, Subjects: s.people.embeddings}),
+		flow.New(stages, env.Blobs, flow.Settings{Framing: manifest.Framing, Subjects: s.people.embeddings}),
 		otel.GetTracerProvider(), otel.GetMeterProvider())
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -127,11 +127,13 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 }
 
 // Register registers GenerationService, SubjectService, BundleService and the
-// operator's QueueService and KeyService.
+// operator's QueueService and KeyService. Calls of the first three are counted for
+// their tenant.
 func (s *Service) Register(to grpc.ServiceRegistrar) {
-	s.api.Register(to)
-	s.subjects.Register(to)
-	s.bundles.Register(to)
+	counted := s.policy.throttle.Guard(to)
+	s.api.Register(counted)
+	s.subjects.Register(counted)
+	s.bundles.Register(counted)
 	s.admin.Register(to)
 	s.keys.Register(to)
 }
@@ -145,6 +147,7 @@ func (s *Service) Run(ctx context.Context) error {
 	var beside sync.WaitGroup
 	beside.Go(func() { s.eraser.Run(erasing) })
 	beside.Go(func() { s.people.remover.Run(erasing) })
+	beside.Go(func() { s.policy.run(erasing, s.config.Policy) })
 	watching, unwatch := context.WithCancel(ctx)
 	lined := make(chan error, 1)
 	go func() { lined <- s.line.Run(watching) }()

@@ -28,6 +28,8 @@ type Config struct {
 	Auth gateway.Auth
 	// HTTP is REST and the web page, on the address of the gRPC server.
 	HTTP gateway.HTTP
+	// Policy is what tenants may do.
+	Policy gateway.Policy
 	// IdlePoll is as in worker.ServeSettings. A mesh that lives for one command
 	// sets it low, to end quickly.
 	IdlePoll time.Duration
@@ -43,6 +45,7 @@ func (c *Config) Register(s *config.Set) {
 	c.RPC.Register(s)
 	c.Auth.Register(s)
 	c.HTTP.Register(s)
+	c.Policy.Register(s)
 	c.Shared.RegisterBundle(s)
 	c.Models.Register(s)
 }
@@ -54,6 +57,7 @@ func (c *Config) Validate(p *config.Problems) {
 	c.RPC.Validate(p)
 	c.Auth.Validate(p)
 	c.HTTP.Validate(p)
+	c.Policy.Validate(p)
 	c.Shared.ValidateBundle(p)
 	c.Models.Validate(p)
 }

@@ -110,7 +110,7 @@ func (m *Mesh) open(ctx context.Context, c Config) error {
 		}
 	}
 	m.gateway, err = gateway.New(ctx, gateway.Env{Bundle: m.bundle, Queue: queue, Blobs: env.Blobs, Auth: guarded, Log: m.log},
-		gateway.Config{Grace: c.RPC.Grace})
+		gateway.Config{Grace: c.RPC.Grace, Policy: c.Policy})
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ type ledger struct {
 }
 
 func newLedger(f Fairness) *ledger {
-	return &ledger{fair: f, records: map[RecordKey]*sight{}, shares: newShares(f.Weights)}
+	return &ledger{fair: f, records: map[RecordKey]*sight{}, shares: newShares(f)}
 }
 
 // observe notes a record as it was stored at a revision. Older revisions than
@@ -156,7 +156,7 @@ func (l *ledger) next(now time.Time) (key RecordKey, ok bool, wake time.Time) {
 	working := l.inFlight(now)
 	var best *sight
 	for k, s := range l.records {
-		if s.held || l.fair.MaxInFlight > 0 && !s.busy(now) && working[k.Tenant] >= l.fair.MaxInFlight {
+		if s.held || !s.busy(now) && l.capped(k.Tenant, working) {
 			continue
 		}
 		if at := s.claimableAt(); at.After(now) {
@@ -170,6 +170,12 @@ func (l *ledger) next(now time.Time) (key RecordKey, ok bool, wake time.Time) {
 		}
 	}
 	return key, best != nil, wake
+}
+
+// capped says whether as many of a tenant's records are worked on as may be.
+func (l *ledger) capped(tenant string, working map[string]int) bool {
+	most := l.fair.of(tenant).MaxRunning
+	return most > 0 && working[tenant] >= most
 }
 
 // before is the order of turns; names break ties, so that the order is one.

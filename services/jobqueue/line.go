@@ -18,16 +18,14 @@ import (
 type LineSettings struct {
 	// MaxWaiting is how many records may wait; 0 means 1000.
 	MaxWaiting int
-	// MaxWaitingPerTenant is how many records of one tenant may wait; 0 means 200.
-	MaxWaitingPerTenant int
 	// Fairness is as in WorkSettings.
 	Fairness Fairness
 }
 
 // Line is a view of the records that wait: who is where, how long it may take,
-// and whether one more may join. It knows what it was told, which is a moment
-// old: bounds may be exceeded by what is created at the same moment. It is safe
-// for concurrent use.
+// and whether one more may join. It knows whom it admitted itself, and of others
+// what it was told, which is a moment old: bounds may be exceeded by what other
+// processes create at the same moment. It is safe for concurrent use.
 type Line struct {
 	r *Records
 	s LineSettings
@@ -45,10 +43,8 @@ const replan = 500 * time.Millisecond
 // NewLine returns a view of the records, which sees once it runs.
 func NewLine(r *Records, s LineSettings) (*Line, error) {
 	s.MaxWaiting = cmp.Or(s.MaxWaiting, 1000)
-	s.MaxWaitingPerTenant = cmp.Or(s.MaxWaitingPerTenant, 200)
 	s.Fairness.Aging = cmp.Or(s.Fairness.Aging, defaultAging)
-	if err := errors.Join(atLeast("MaxWaiting", s.MaxWaiting, 1),
-		atLeast("MaxWaitingPerTenant", s.MaxWaitingPerTenant, 1), s.Fairness.validate()); err != nil {
+	if err := errors.Join(atLeast("MaxWaiting", s.MaxWaiting, 1), s.Fairness.validate()); err != nil {
 		return nil, err
 	}
 	return &Line{r: r, s: s, ledger: newLedger(s.Fairness)}, nil
@@ -126,32 +122,63 @@ func (l *Line) Place(key RecordKey) Place {
 	return place
 }
 
+// Admission is a record that would join the line.
+type Admission struct {
+	// Key is the record's.
+	Key RecordKey
+	// Class is Interactive or Batch.
+	Class string
+	// Timeout is how long it may take until it ends.
+	Timeout time.Duration
+	// MaxInFlight is how many of its tenant's records may wait and be worked on,
+	// all together; 0 means no bound.
+	MaxInFlight int
+}
+
+// The names of the limits that Admit tells of.
+const (
+	limitWaiting  = "max-waiting"
+	limitInFlight = "in-flight"
+	limitTimeout  = "timeout"
+)
+
 // Admit says whether a record may join the line: it fails with QUOTA_EXHAUSTED
-// and the delay to retry after when too many wait already, or when it could not
-// end within timeout by what records took lately.
-func (l *Line) Admit(tenant, class string, timeout time.Duration) error {
+// and the delay to retry after when too many are there already, or when it could
+// not end within its timeout by what records took lately. A record that is
+// admitted counts from now on; Withdraw ends that if it is not created.
+func (l *Line) Admit(a Admission) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	all, own, before := l.ledger.forecast(tenant, class, now)
+	f := l.ledger.forecast(a.Key.Tenant, a.Class, now)
 	between, known := l.ledger.rate(now)
 	switch {
-	case all >= l.s.MaxWaiting:
-		return full(between*time.Duration(all-l.s.MaxWaiting+1), "%d are waiting, as many as may", all)
-	case own >= l.s.MaxWaitingPerTenant:
-		return full(between*time.Duration(own-l.s.MaxWaitingPerTenant+1), "%d of yours are waiting, as many as may", own)
-	case !known || before == 0:
-		return nil
+	case f.all >= l.s.MaxWaiting:
+		return full(fault.Limit{Name: limitWaiting, Value: int64(l.s.MaxWaiting)}, between*time.Duration(f.all-l.s.MaxWaiting+1),
+			"%d are waiting, as many as may", f.all)
+	case a.MaxInFlight > 0 && f.own >= a.MaxInFlight:
+		return full(fault.Limit{Name: limitInFlight, Value: int64(a.MaxInFlight)}, between*time.Duration(f.own-a.MaxInFlight+1),
+			"%d of yours have not ended, as many as may be under way", f.own)
+	case known && f.before > 0:
+		if ends := time.Duration(f.before+1)*between + l.ledger.took; ends > a.Timeout {
+			return full(fault.Limit{Name: limitTimeout}, ends-a.Timeout, "%d go before it, so that it would take about %v, and its timeout is %v",
+				f.before, ends.Round(time.Second), a.Timeout)
+		}
 	}
-	if ends := time.Duration(before+1)*between + l.ledger.took; ends > timeout {
-		return full(ends-timeout, "%d go before it, so that it would take about %v, and its timeout is %v",
-			before, ends.Round(time.Second), timeout)
-	}
+	l.ledger.expect(a.Key, a.Class, now)
 	return nil
 }
 
-func full(after time.Duration, format string, args ...any) error {
+// Withdraw says that a record that was admitted is not created. One that was
+// seen meanwhile stays.
+func (l *Line) Withdraw(key RecordKey) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ledger.unexpect(key)
+}
+
+func full(limit fault.Limit, after time.Duration, format string, args ...any) error {
 	f := fault.New(fault.Exhausted, faultv1.Reason_REASON_QUOTA_EXHAUSTED, "", "the queue is full: %s; retry later", fmt.Sprintf(format, args...))
-	f.RetryAfter = max(after, time.Second)
+	f.Limit, f.RetryAfter = &limit, max(after, time.Second)
 	return f
 }

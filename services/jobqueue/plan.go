@@ -80,22 +80,41 @@ const newcomer = "~"
 // maxSkew is more than clocks differ.
 const maxSkew = 24 * time.Hour
 
-// forecast returns how many records wait, in all and of the tenant, and how many
-// of them would go before a new one.
-func (l *ledger) forecast(tenant, class string, now time.Time) (all, own, before int) {
+// forecast is how a new record of a tenant would stand.
+type forecast struct {
+	// all is how many records wait; own is how many of the tenant have not ended;
+	// before is how many of those that wait go before the new one.
+	all, own, before int
+}
+
+// forecast foretells how a new record would stand.
+func (l *ledger) forecast(tenant, class string, now time.Time) forecast {
+	var f forecast
+	for key := range l.records {
+		if key.Tenant == tenant {
+			f.own++
+		}
+	}
 	key := RecordKey{tenant, newcomer}
 	// The last of its tenant, whatever other gateways' clocks say.
 	l.records[key] = &sight{class: class, created: now.Add(maxSkew), since: now}
 	defer delete(l.records, key)
-	for i, k := range l.plan(now) {
-		switch {
-		case k == key:
-			before = i
-			continue
-		case k.Tenant == tenant:
-			own++
-		}
-		all++
+	order := l.plan(now)
+	f.all, f.before = len(order)-1, slices.Index(order, key)
+	return f
+}
+
+// expect notes a record that is about to be created.
+func (l *ledger) expect(key RecordKey, class string, now time.Time) {
+	if l.records[key] == nil {
+		l.records[key] = &sight{class: class, created: now, since: now}
 	}
-	return all, own, before
+}
+
+// unexpect notes that a record is not created after all. Only one that was never
+// seen has no revision.
+func (l *ledger) unexpect(key RecordKey) {
+	if s := l.records[key]; s != nil && s.revision == 0 {
+		delete(l.records, key)
+	}
 }

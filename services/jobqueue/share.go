@@ -13,30 +13,40 @@ import (
 // fair queueing, Goyal et al. 1996, each record costing the same), and of its
 // records the oldest.
 type Fairness struct {
-	// Weights are tenants' shares relative to each other, above 0; a tenant that is
-	// not named has 1.
-	Weights map[string]float64
-	// MaxInFlight is how many records of one tenant are worked on at once, in all
-	// of the mesh; 0 means no bound. Workers that claim at the same moment may
-	// exceed it by one each.
-	MaxInFlight int
+	// Share tells a tenant's share as it is at the moment; it is asked at every
+	// turn, and must not block. Nil: all tenants have the zero Share.
+	Share func(tenant string) Share
 	// Aging is how long a batch record waits before it counts as interactive; 0
 	// means 5 min.
 	Aging time.Duration
+}
+
+// Share is what one tenant may have of the work.
+type Share struct {
+	// Weight is relative to other tenants' weights; 0 and less mean 1.
+	Weight float64
+	// MaxRunning is how many of its records are worked on at once, in all of the
+	// mesh; 0 means no bound. Workers that claim at the same moment may exceed it
+	// by one each.
+	MaxRunning int
+}
+
+// of is a tenant's share with its defaults.
+func (f Fairness) of(tenant string) Share {
+	var s Share
+	if f.Share != nil {
+		s = f.Share(tenant)
+	}
+	if !(s.Weight > 0) {
+		s.Weight = 1
+	}
+	return s
 }
 
 // defaultAging keeps batch work from waiting for ever beside interactive work.
 const defaultAging = 5 * time.Minute
 
 func (f Fairness) validate() error {
-	for tenant, weight := range f.Weights {
-		if !validToken(tenant) || !(weight > 0) {
-			return fmt.Errorf("jobqueue setting Fairness.Weights has %v for tenant %q; weights are above 0", weight, tenant)
-		}
-	}
-	if f.MaxInFlight < 0 {
-		return fmt.Errorf("jobqueue setting Fairness.MaxInFlight is %d; the least is 0, no bound", f.MaxInFlight)
-	}
 	if f.Aging < 0 {
 		return fmt.Errorf("jobqueue setting Fairness.Aging is %v; it is not negative", f.Aging)
 	}
@@ -47,13 +57,13 @@ func (f Fairness) validate() error {
 // does not catch up on what it did not want then: its next turn begins at the
 // turn of the moment, now.
 type shares struct {
-	weights map[string]float64
-	had     map[string]float64
-	now     float64
+	fair Fairness
+	had  map[string]float64
+	now  float64
 }
 
-func newShares(weights map[string]float64) *shares {
-	return &shares{weights: weights, had: map[string]float64{}}
+func newShares(f Fairness) *shares {
+	return &shares{fair: f, had: map[string]float64{}}
 }
 
 // turn is when a tenant's next record is due, on the clock of shares.
@@ -62,12 +72,8 @@ func (s *shares) turn(tenant string) float64 { return max(s.now, s.had[tenant]) 
 // took notes that a record of a tenant is worked on.
 func (s *shares) took(tenant string) {
 	start := s.turn(tenant)
-	weight, ok := s.weights[tenant]
-	if !ok {
-		weight = 1
-	}
 	s.now = start
-	s.had[tenant] = start + 1/weight
+	s.had[tenant] = start + 1/s.fair.of(tenant).Weight
 	// What lies in the past says nothing more.
 	for t, had := range s.had {
 		if had <= s.now {
@@ -78,7 +84,7 @@ func (s *shares) took(tenant string) {
 
 // clone is a copy to plan with.
 func (s *shares) clone() *shares {
-	c := newShares(s.weights)
+	c := newShares(s.fair)
 	c.now = s.now
 	for tenant, had := range s.had {
 		c.had[tenant] = had

@@ -76,8 +76,13 @@ func (f *floor) serve(n int) map[string]int {
 	return count
 }
 
+// weights gives tenants their weight; who is not named has that of a zero Share.
+func weights(of map[string]float64) func(string) Share {
+	return func(tenant string) Share { return Share{Weight: of[tenant]} }
+}
+
 func TestTenantsShareByWeight(t *testing.T) {
-	f := newFloor(t, Fairness{Weights: map[string]float64{"ada": 3}})
+	f := newFloor(t, Fairness{Share: weights(map[string]float64{"ada": 3})})
 	f.create("flood", Interactive, 500)
 	if got := f.serve(50); got["flood"] != 50 {
 		t.Fatalf("alone it had %v", got)
@@ -114,7 +119,7 @@ func TestBatchWaitsAndAges(t *testing.T) {
 }
 
 func TestCapsHoldInTheWholeMesh(t *testing.T) {
-	f := newFloor(t, Fairness{MaxInFlight: 2})
+	f := newFloor(t, Fairness{Share: func(string) Share { return Share{MaxRunning: 2} }})
 	f.create("ada", Interactive, 10)
 	f.create("bob", Interactive, 1)
 	count := map[string]int{}
@@ -141,7 +146,9 @@ func TestCapsHoldInTheWholeMesh(t *testing.T) {
 func TestNobodyStarves(t *testing.T) {
 	for seed := range uint64(50) {
 		random := rand.New(rand.NewPCG(seed, 1))
-		f := newFloor(t, Fairness{Aging: time.Minute, MaxInFlight: 3, Weights: map[string]float64{"a": 4, "b": 0.5}})
+		f := newFloor(t, Fairness{Aging: time.Minute, Share: func(tenant string) Share {
+			return Share{Weight: map[string]float64{"a": 4, "b": 0.5}[tenant], MaxRunning: 3}
+		}})
 		f.create("d", Batch, 1)
 		waits := RecordKey{"d", "000001"}
 		done := false
@@ -171,37 +178,42 @@ func TestNobodyStarves(t *testing.T) {
 }
 
 func TestALineRefusesWhatCannotEndInTime(t *testing.T) {
-	line, err := NewLine(nil, LineSettings{MaxWaiting: 30, MaxWaitingPerTenant: 25})
+	line, err := NewLine(nil, LineSettings{MaxWaiting: 30})
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := newFloor(t, Fairness{})
 	f.now = time.Now()
 	line.ledger = f.l
-	if err := line.Admit("ada", Interactive, time.Second); err != nil {
+	admit := func(tenant string, timeout time.Duration) error {
+		key := RecordKey{tenant, "new"}
+		defer line.Withdraw(key)
+		return line.Admit(Admission{Key: key, Class: Interactive, Timeout: timeout, MaxInFlight: 25})
+	}
+	if err := admit("ada", time.Second); err != nil {
 		t.Errorf("an empty line refused: %v", err)
 	}
 	f.create("ada", Interactive, 3)
 	f.serve(2) // each took a second
 	f.create("ada", Interactive, 19)
 	// Twenty before it, one second each.
-	if err := line.Admit("ada", Interactive, time.Minute); err != nil {
+	if err := admit("ada", time.Minute); err != nil {
 		t.Errorf("a long timeout: %v", err)
 	}
-	refused := fault.From(line.Admit("ada", Interactive, 12*time.Second))
+	refused := fault.From(admit("ada", 12*time.Second))
 	if refused.Reason != faultv1.Reason_REASON_QUOTA_EXHAUSTED || !refused.Retryable || refused.RetryAfter != 10*time.Second {
 		t.Errorf("a short timeout: %+v", refused)
 	}
 	// Another tenant's turn comes sooner.
-	if err := line.Admit("bob", Interactive, 12*time.Second); err != nil {
+	if err := admit("bob", 12*time.Second); err != nil {
 		t.Errorf("another tenant: %v", err)
 	}
 	f.create("ada", Interactive, 5)
-	if err := line.Admit("ada", Interactive, time.Hour); !fault.Is(err, faultv1.Reason_REASON_QUOTA_EXHAUSTED) {
+	if err := admit("ada", time.Hour); !fault.Is(err, faultv1.Reason_REASON_QUOTA_EXHAUSTED) {
 		t.Errorf("a tenant's bound: %v", err)
 	}
 	f.create("bob", Batch, 5)
-	if err := line.Admit("eve", Interactive, time.Hour); !fault.Is(err, faultv1.Reason_REASON_QUOTA_EXHAUSTED) {
+	if err := admit("eve", time.Hour); !fault.Is(err, faultv1.Reason_REASON_QUOTA_EXHAUSTED) {
 		t.Errorf("the bound of all: %v", err)
 	}
 	first := line.Place(f.l.plan(f.now)[0])
@@ -210,5 +222,40 @@ func TestALineRefusesWhatCannotEndInTime(t *testing.T) {
 	}
 	if nobody := line.Place(RecordKey{"eve", "x"}); nobody != (Place{}) {
 		t.Errorf("nobody is at %+v", nobody)
+	}
+}
+
+// Who is admitted counts at once, though the watch tells of it later.
+func TestAnAdmittedRecordCounts(t *testing.T) {
+	line, err := NewLine(nil, LineSettings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFloor(t, Fairness{})
+	line.ledger = f.l
+	join := func(id string) error {
+		return line.Admit(Admission{Key: RecordKey{"ada", id}, Class: Interactive, Timeout: time.Hour, MaxInFlight: 2})
+	}
+	for _, id := range []string{"000001", "b"} {
+		if err := join(id); err != nil {
+			t.Fatalf("%s: %v", id, err)
+		}
+	}
+	refused := fault.From(join("c"))
+	if refused.Reason != faultv1.Reason_REASON_QUOTA_EXHAUSTED || refused.Limit == nil || *refused.Limit != (fault.Limit{Name: "in-flight", Value: 2}) {
+		t.Errorf("the third: %+v", refused)
+	}
+	line.Withdraw(RecordKey{"ada", "b"})
+	if err := join("c"); err != nil {
+		t.Errorf("after one was withdrawn: %v", err)
+	}
+	f.create("ada", Interactive, 1) // 000001 is seen
+	line.Withdraw(RecordKey{"ada", "000001"})
+	if err := join("d"); err == nil {
+		t.Error("a record that is there was withdrawn")
+	}
+	f.end(RecordKey{"ada", "000001"})
+	if err := join("d"); err != nil {
+		t.Errorf("after one has ended: %v", err)
 	}
 }

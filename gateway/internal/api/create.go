@@ -26,7 +26,7 @@ const firstOutput = 32
 // everything was checked, and the one write that creates the record also
 // queues the generation.
 func (s *Service) CreateGeneration(ctx context.Context, req *gatewayv1.CreateGenerationRequest) (*gatewayv1.Generation, error) {
-	call, err := caller(ctx)
+	call, may, err := s.set.allow(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -59,15 +59,18 @@ func (s *Service) CreateGeneration(ctx context.Context, req *gatewayv1.CreateGen
 	if err != nil {
 		return nil, err
 	}
-	if s.set.Line != nil {
-		if err := s.set.Line.Admit(call.Tenant, call.Class, g.GetTimeout().AsDuration()); err != nil {
-			return nil, err
-		}
+	admitted, err := s.set.admit(ctx, key, call.Class, g, may)
+	if err != nil {
+		return nil, err
 	}
-	if err := s.store(ctx, call.Tenant, asked, uploads); err != nil {
+	if err := s.store(ctx, call.Tenant, g, uploads); err != nil {
+		admitted.giveBack(ctx)
 		return nil, err
 	}
 	err = s.records.Create(ctx, key, call.Class, g)
+	if err != nil {
+		admitted.notCreated(ctx, err)
+	}
 	if errors.Is(err, record.ErrExists) {
 		first, err := s.records.Get(ctx, key)
 		if err != nil {
@@ -78,7 +81,7 @@ func (s *Service) CreateGeneration(ctx context.Context, req *gatewayv1.CreateGen
 	if err != nil {
 		return nil, err
 	}
-	if err := s.store(ctx, call.Tenant, asked, uploads); err != nil {
+	if err := s.store(ctx, call.Tenant, g, uploads); err != nil {
 		return nil, err
 	}
 	return g, nil

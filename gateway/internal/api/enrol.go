@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -44,9 +45,13 @@ type enrolment struct {
 
 // CreateSubject implements SubjectService.
 func (s *Subjects) CreateSubject(ctx context.Context, req *gatewayv1.CreateSubjectRequest) (*gatewayv1.Subject, error) {
-	call, err := caller(ctx)
+	call, may, err := s.set.allow(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if may.RequireConsent && !req.GetValidateOnly() && strings.TrimSpace(req.GetSubject().GetConsent()) == "" {
+		return nil, fault.New(fault.Invalid, faultv1.Reason_REASON_CONSENT_MISSING, "consent",
+			"nobody is enrolled here without consent: give a reference to the person's consent, for example a document number")
 	}
 	e, err := s.begin(ctx, call.Tenant, req)
 	if err != nil {
@@ -99,7 +104,7 @@ func (s *Subjects) begin(ctx context.Context, tenant string, req *gatewayv1.Crea
 		e.uploads = append(e.uploads, data)
 		photo.Source = &mediav1.Picture_Blob{Blob: digest(data)}
 		look := subject.Photo{Picture: photo}
-		if err := s.set.CheckPicture(data); err != nil {
+		if err := s.set.CheckPicture(tenant, data); err != nil {
 			look = subject.Photo{Fault: err}
 		}
 		e.photos = append(e.photos, look)

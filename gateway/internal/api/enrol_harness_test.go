@@ -13,6 +13,7 @@ import (
 
 	"github.com/facestudio/facestudio/gateway/internal/api"
 	"github.com/facestudio/facestudio/gateway/internal/subject"
+	"github.com/facestudio/facestudio/gateway/internal/tenant"
 	encoderv1 "github.com/facestudio/facestudio/proto/gen/facestudio/encoder/v1"
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
@@ -123,10 +124,17 @@ func openSubjects(t *testing.T) *enrolling {
 	e.faces = &faces{blobs: e.blobs, of: map[string]int{}, wrong: map[string]faultv1.Reason{}}
 	e.store = subject.NewStore(documents, now)
 	e.remover = &subject.Remover{Store: e.store, Blobs: e.blobs, Log: slog.New(slog.DiscardHandler)}
+	e.limit(tenant.Default())
+	return e
+}
+
+// limit serves the subjects with the limits for every tenant.
+func (e *enrolling) limit(l tenant.Limits) {
 	e.subjects = api.NewSubjects(api.SubjectsSettings{
 		Settings: api.Settings{
-			CheckPicture: func(data []byte) error { return imaging.Check(data, imaging.Limits{}) },
-			Now:          now, Random: rand.Reader,
+			CheckPicture: func(_ string, data []byte) error { return imaging.Check(data, imaging.Limits{}) },
+			Limits:       func(string) tenant.Limits { return l },
+			Now:          func() time.Time { return e.clock }, Random: rand.Reader,
 		},
 		People:      e.store,
 		Looker:      &subject.Looker{Encoder: e.faces, Forget: e.faces.forget, Bundle: "d1ge57"},
@@ -135,7 +143,6 @@ func openSubjects(t *testing.T) *enrolling {
 		Drop:        e.dropped.add,
 		FaceEncoder: faceEncoder,
 	})
-	return e
 }
 
 // album is n different photos.

@@ -88,8 +88,9 @@ type line struct {
 	place   jobqueue.Place
 }
 
-func (l line) Admit(string, string, time.Duration) error { return l.refusal }
-func (l line) Place(jobqueue.RecordKey) jobqueue.Place   { return l.place }
+func (l line) Admit(jobqueue.Admission) error          { return l.refusal }
+func (l line) Withdraw(jobqueue.RecordKey)             {}
+func (l line) Place(jobqueue.RecordKey) jobqueue.Place { return l.place }
 
 func TestAWatcherIsToldItsPlace(t *testing.T) {
 	h := open(t)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/facestudio/facestudio/gateway/internal/api"
 	"github.com/facestudio/facestudio/gateway/internal/record"
+	"github.com/facestudio/facestudio/gateway/internal/tenant"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
 	"github.com/facestudio/facestudio/services/blob"
@@ -27,6 +28,9 @@ type harness struct {
 	blobs    *countingBlobs
 	manifest *bundle.Manifest
 	line     api.Line
+	limits   func(string) tenant.Limits
+	pictures *jobqueue.Counters
+	now      func() time.Time
 }
 
 // countingBlobs counts what is stored.
@@ -62,7 +66,10 @@ func open(t *testing.T) *harness {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = blobs.Close() })
-	h := &harness{queue: q, records: record.New(q, time.Now), blobs: &countingBlobs{Store: blobs}, manifest: manifest()}
+	h := &harness{queue: q, records: record.New(q, time.Now), blobs: &countingBlobs{Store: blobs}, manifest: manifest(), now: time.Now}
+	if h.pictures, err = q.Counters(t.Context(), "pictures", time.Hour); err != nil {
+		t.Fatal(err)
+	}
 	h.service = h.serve(h.blobs)
 	return h
 }
@@ -71,9 +78,11 @@ func (h *harness) serve(blobs api.Blobs) *api.Service {
 	return api.New(h.records, blobs, api.Settings{
 		Bundle:       "d1ge57",
 		Manifest:     h.manifest,
-		CheckPicture: func(data []byte) error { return imaging.Check(data, imaging.Limits{}) },
+		CheckPicture: func(_ string, data []byte) error { return imaging.Check(data, imaging.Limits{}) },
 		Line:         h.line,
-		Now:          time.Now,
+		Limits:       h.limits,
+		Pictures:     h.pictures,
+		Now:          h.now,
 		Random:       rand.Reader,
 	})
 }
@@ -126,4 +135,14 @@ func finish(ctx context.Context, c *jobqueue.Claim, change func(*gatewayv1.Gener
 		return err
 	}
 	return c.Finish(ctx, value)
+}
+
+// generationKey is the record of a generation of the default tenant.
+func generationKey(t *testing.T, g *gatewayv1.Generation) jobqueue.RecordKey {
+	t.Helper()
+	id, ok := record.ParseName(g.GetName())
+	if !ok {
+		t.Fatalf("%q is no name", g.GetName())
+	}
+	return jobqueue.RecordKey{Tenant: "default", ID: id}
 }

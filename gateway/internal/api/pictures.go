@@ -26,7 +26,7 @@ func (s *Service) takePictures(ctx context.Context, tenant string, g *gatewayv1.
 	take := func(field string, p *mediav1.Picture) error {
 		data, err := pictureBytes(ctx, s.blobs, tenant, p)
 		if err == nil {
-			err = s.set.CheckPicture(data)
+			err = s.set.CheckPicture(tenant, data)
 		}
 		if err != nil {
 			return at(err, field)

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/facestudio/facestudio/gateway/internal/record"
+	"github.com/facestudio/facestudio/gateway/internal/tenant"
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
@@ -37,8 +38,15 @@ type Blobs interface {
 
 // Line is the line of generations; *jobqueue.Line is one.
 type Line interface {
-	Admit(tenant, class string, timeout time.Duration) error
+	Admit(a jobqueue.Admission) error
+	Withdraw(key jobqueue.RecordKey)
 	Place(key jobqueue.RecordKey) jobqueue.Place
+}
+
+// Counters count pictures by tenant and day; *jobqueue.Counters is one.
+type Counters interface {
+	Take(ctx context.Context, key jobqueue.RecordKey, n, most int64) (int64, error)
+	Give(ctx context.Context, key jobqueue.RecordKey, n int64) error
 }
 
 // Settings says what the service serves.
@@ -48,8 +56,12 @@ type Settings struct {
 	// Manifest has the bundle's limits and defaults.
 	Manifest *bundle.Manifest
 	// CheckPicture refuses encoded bytes that cannot be a picture, or are too
-	// large a one, without decoding them. Its faults have no field.
-	CheckPicture func(data []byte) error
+	// large a one for the tenant, without decoding them. Its faults have no field.
+	CheckPicture func(tenant string, data []byte) error
+	// Limits tells what a tenant may do; nil: everything.
+	Limits func(tenant string) tenant.Limits
+	// Pictures counts the pictures of a day; needed where Limits bound them.
+	Pictures Counters
 	// Ended, if not nil, is told of every generation that a caller cancelled
 	// before anybody worked on it.
 	Ended func(tenant string, g *gatewayv1.Generation)
@@ -86,14 +98,20 @@ func (s *Service) Register(to grpc.ServiceRegistrar) {
 // DefaultTenant is whose generations they are when the call does not say.
 const DefaultTenant = "default"
 
+// TenantOf is whose generations a call is about.
+func TenantOf(ctx context.Context) string {
+	if call, _ := jobqueue.CallFrom(ctx); call.Tenant != "" {
+		return call.Tenant
+	}
+	return DefaultTenant
+}
+
 // caller tells for whom a call is made, as the call itself says: who lets
 // strangers reach a gateway puts something before it that knows them and sets
 // the tenant.
 func caller(ctx context.Context) (jobqueue.Call, error) {
 	call, _ := jobqueue.CallFrom(ctx)
-	if call.Tenant == "" {
-		call.Tenant = DefaultTenant
-	}
+	call.Tenant = TenantOf(ctx)
 	switch call.Class {
 	case "":
 		call.Class = jobqueue.Interactive

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
@@ -45,7 +47,9 @@ func (a *API) createByForm(w http.ResponseWriter, r *http.Request) {
 		ProblemOf(err).write(w)
 		return
 	}
-	created, err := a.generations.CreateGeneration(ctx, req) //nolint:contextcheck // it is r's, with the call's metadata
+	var md metadata.MD
+	created, err := a.generations.CreateGeneration(ctx, req, grpc.Header(&md)) //nolint:contextcheck // it is r's, with the call's metadata
+	tellLimits(w, md)
 	if err != nil {
 		ProblemOf(err).write(w)
 		return

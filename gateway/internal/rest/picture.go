@@ -8,6 +8,9 @@ import (
 	"strconv"
 	"strings"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 )
 
@@ -18,7 +21,9 @@ func (a *API) picture(w http.ResponseWriter, r *http.Request, path map[string]st
 		ProblemOf(err).write(w)
 		return
 	}
-	got, err := a.generations.GetPicture(ctx, &gatewayv1.GetPictureRequest{Name: path["name"]})
+	var md metadata.MD
+	got, err := a.generations.GetPicture(ctx, &gatewayv1.GetPictureRequest{Name: path["name"]}, grpc.Header(&md))
+	tellLimits(w, md)
 	if err != nil {
 		ProblemOf(err).write(w)
 		return

@@ -33,6 +33,9 @@ type Problem struct {
 	Field string `json:"field,omitempty"`
 	// Retryable says whether the same request may succeed later.
 	Retryable bool `json:"retryable,omitempty"`
+	// Violated are the names of the limits that are reached, as the field
+	// RateLimit-Policy has them.
+	Violated []string `json:"violated-policies,omitempty"`
 
 	retryAfter time.Duration
 }
@@ -47,6 +50,9 @@ func ProblemOf(err error) *Problem {
 	p := &Problem{
 		Status: runtime.HTTPStatusFromCode(fault.ToStatus(f).Code()), Detail: fault.ToStatus(f).Message(),
 		Field: f.Field, Retryable: f.Retryable, retryAfter: f.RetryAfter,
+	}
+	if f.Limit != nil {
+		p.Violated = []string{f.Limit.Name}
 	}
 	reason := f.Reason
 	switch s, ok := foreign(err); {
@@ -84,7 +90,8 @@ func (p *Problem) write(w http.ResponseWriter) {
 		h.Set("WWW-Authenticate", challenge)
 	}
 	if p.Retryable {
-		h.Set("Retry-After", strconv.Itoa(max(1, int(p.retryAfter.Round(time.Second)/time.Second))))
+		// Rounded up: who comes too early is refused again.
+		h.Set("Retry-After", strconv.Itoa(max(1, int((p.retryAfter+time.Second-1)/time.Second))))
 	}
 	w.WriteHeader(p.Status)
 	// The caller is gone if that fails.
@@ -107,7 +114,10 @@ func (p *Problem) challenge() string {
 	}
 }
 
-func (a *API) failed(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
+func (a *API) failed(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
+	if md, ok := runtime.ServerMetadataFromContext(ctx); ok {
+		tellLimits(w, md.HeaderMD)
+	}
 	ProblemOf(err).write(w)
 }
 

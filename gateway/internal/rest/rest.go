@@ -53,7 +53,7 @@ func New(conn *grpc.ClientConn, s Settings) (*API, error) {
 		runtime.WithErrorHandler(a.failed),
 		runtime.WithRoutingErrorHandler(a.misrouted),
 		runtime.WithIncomingHeaderMatcher(incoming),
-		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
+		runtime.WithOutgoingHeaderMatcher(outgoing),
 	)
 	ctx := context.Background()
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +44,8 @@ func (s *service) GetGeneration(_ context.Context, req *gatewayv1.GetGenerationR
 
 func (s *service) CancelGeneration(context.Context, *gatewayv1.CancelGenerationRequest) (*gatewayv1.Generation, error) {
 	f := fault.New(fault.Exhausted, faultv1.Reason_REASON_QUOTA_EXHAUSTED, "", "too much at once")
-	f.RetryAfter = 7 * time.Second
+	f.RetryAfter = 6200 * time.Millisecond
+	f.Limit = &fault.Limit{Name: "in-flight", Value: 3}
 	return nil, f
 }
 
@@ -162,7 +164,7 @@ func TestProblems(t *testing.T) {
 	}
 	t.Run("retry", func(t *testing.T) {
 		got := ask(t, "POST", url+"/v1/generations/7:cancel", "", nil)
-		if p := got.problem(t); got.status != 429 || !p.Retryable || got.header.Get("Retry-After") != "7" {
+		if p := got.problem(t); got.status != 429 || !p.Retryable || got.header.Get("Retry-After") != "7" || !slices.Equal(p.Violated, []string{"in-flight"}) {
 			t.Errorf("got %d %+v, %v", got.status, p, got.header)
 		}
 	})

@@ -62,6 +62,9 @@ func (a *API) watch(w http.ResponseWriter, r *http.Request, path map[string]stri
 	}()
 	// What fails at once is a problem, not a stream.
 	first := <-events
+	if md, err := stream.Header(); err == nil {
+		tellLimits(w, md)
+	}
 	if first.err != nil && !errors.Is(first.err, io.EOF) {
 		ProblemOf(first.err).write(w)
 		cancel()
