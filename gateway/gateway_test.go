@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/goleak"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/facestudio/facestudio/gateway"
@@ -32,14 +33,14 @@ var quiet = slog.New(slog.DiscardHandler)
 
 // mesh is NATS, pictures and stages, and whatever gateways a test opens.
 type mesh struct {
-	t      *testing.T
+	t      testing.TB
 	bundle *bundle.Bundle
 	nats   *embedded.Server
 	blobs  *blob.Store
 	stages *stages
 }
 
-func newMesh(t *testing.T) *mesh {
+func newMesh(t testing.TB) *mesh {
 	t.Helper()
 	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: t.TempDir()})
 	if err != nil {
@@ -114,6 +115,13 @@ func (m *mesh) plain(stage string) string {
 // connection to NATS, as a kill would.
 func (m *mesh) serve(c gateway.Config) (client gatewayv1.GenerationServiceClient, die func()) {
 	m.t.Helper()
+	conn, _, die := m.listen(c)
+	return gatewayv1.NewGenerationServiceClient(conn), die
+}
+
+// listen opens a gateway and returns a connection to it, and its address.
+func (m *mesh) listen(c gateway.Config) (conn *grpc.ClientConn, address string, die func()) {
+	m.t.Helper()
 	q, nc := m.open()
 	c.Lease, c.Grace = 300*time.Millisecond, 10*time.Millisecond
 	s, err := gateway.New(m.t.Context(), gateway.Env{Bundle: m.bundle, Queue: q, Blobs: m.blobs, Log: quiet}, c)
@@ -137,13 +145,16 @@ func (m *mesh) serve(c gateway.Config) (client gatewayv1.GenerationServiceClient
 		m.t.Fatal(err)
 	}
 	s.Register(server)
+	if err := s.RegisterHTTP(server, gateway.HTTP{}); err != nil {
+		m.t.Fatal(err)
+	}
 	m.run(server.Run)
-	conn, err := rpc.Dial(server.Addr(), rpc.DialSettings{})
+	conn, err = rpc.Dial(server.Addr(), rpc.DialSettings{})
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	m.t.Cleanup(func() { _ = conn.Close() })
-	return gatewayv1.NewGenerationServiceClient(conn), func() {
+	return conn, server.Addr(), func() {
 		dead = true
 		nc.Close()
 	}

@@ -20,7 +20,7 @@ import (
 
 // stages are hand-written services of all four stages, in place of models.
 type stages struct {
-	t        *testing.T
+	t        testing.TB
 	denoised atomic.Int32
 	// hold, when set, is waited for by every denoising.
 	hold chan struct{}
@@ -28,7 +28,7 @@ type stages struct {
 	begun chan struct{}
 }
 
-func newStages(t *testing.T) *stages {
+func newStages(t testing.TB) *stages {
 	t.Helper()
 	return &stages{t: t, begun: make(chan struct{}, 64)}
 }

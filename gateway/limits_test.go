@@ -1,0 +1,161 @@
+package gateway_test
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/facestudio/facestudio/gateway"
+	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
+	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
+	"github.com/facestudio/facestudio/services/fault"
+	"github.com/facestudio/facestudio/services/jobqueue"
+)
+
+// limited opens a gateway with a tenants file.
+func (m *mesh) limited(text string) (conn *grpc.ClientConn, address, path string) {
+	m.t.Helper()
+	path = filepath.Join(m.t.TempDir(), "tenants.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		m.t.Fatal(err)
+	}
+	conn, address, _ = m.listen(gateway.Config{Policy: gateway.Policy{TenantsFile: path}})
+	return conn, address, path
+}
+
+func of(ctx context.Context, tenant string) context.Context {
+	return jobqueue.WithCall(ctx, jobqueue.Call{Tenant: tenant})
+}
+
+// A tenant that asks ten times as often as it may is refused, and another one
+// beside it never.
+func TestOneTenantsFloodRefusesNobodyElse(t *testing.T) {
+	m := newMesh(t)
+	conn, _, _ := m.limited("defaults: {in-flight: 0}\ntenants:\n  flood: {requests-per-second: 0.001, burst: 5}\n")
+	client := gatewayv1.NewGenerationServiceClient(conn)
+	var flooding sync.WaitGroup
+	refused := make([]bool, 50)
+	for i := range refused {
+		flooding.Go(func() {
+			_, err := client.CreateGeneration(of(t.Context(), "flood"), m.request())
+			refused[i] = fault.Is(err, faultv1.Reason_REASON_RATE_LIMITED)
+			if err != nil && !refused[i] {
+				t.Error(err)
+			}
+		})
+	}
+	for range 20 {
+		if _, err := client.CreateGeneration(of(t.Context(), "ada"), m.request()); err != nil {
+			t.Errorf("another tenant: %v", err)
+		}
+	}
+	flooding.Wait()
+	if n := len(slices.DeleteFunc(refused, func(r bool) bool { return r })); n != 5 {
+		t.Errorf("%d of 50 passed", n)
+	}
+}
+
+func TestLimitsReachGRPCAndREST(t *testing.T) {
+	m := newMesh(t)
+	conn, address, path := m.limited("defaults: {requests-per-second: 0.001, burst: 2}\n")
+	var header metadata.MD
+	client := gatewayv1.NewGenerationServiceClient(conn)
+	if _, err := client.ListGenerations(t.Context(), &gatewayv1.ListGenerationsRequest{}, grpc.Header(&header)); err != nil {
+		t.Fatal(err)
+	}
+	if got := header.Get("ratelimit"); len(got) != 1 || !strings.HasPrefix(got[0], `"requests-per-second";r=1;t=`) {
+		t.Errorf("metadata is %v", header)
+	}
+	list := func() *http.Response {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/v1/generations", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		return res
+	}
+	defer http.DefaultClient.CloseIdleConnections()
+	if res := list(); res.StatusCode != http.StatusOK || res.Header.Get("RateLimit-Policy") != `"requests-per-second";q=2;w=2000` {
+		t.Errorf("got %s, %v", res.Status, res.Header)
+	}
+	if res := list(); res.StatusCode != http.StatusTooManyRequests || res.Header.Get("Retry-After") == "" ||
+		!strings.HasPrefix(res.Header.Get("RateLimit"), `"requests-per-second";r=0;t=`) {
+		t.Errorf("the third got %s, %v", res.Status, res.Header)
+	}
+	if _, err := client.ListGenerations(t.Context(), &gatewayv1.ListGenerationsRequest{}); !fault.Is(err, faultv1.Reason_REASON_RATE_LIMITED) {
+		t.Errorf("the fourth got %v", err)
+	}
+	// The operator lifts the bound while the gateway runs.
+	if err := os.WriteFile(path, []byte("defaults: {}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for list().StatusCode != http.StatusOK {
+		select {
+		case <-t.Context().Done():
+			t.Fatal("the file is not read again")
+		case <-time.After(50 * time.Millisecond): // it is looked at every two seconds
+		}
+	}
+}
+
+// BenchmarkBesideAFlood is what creating a generation takes for one tenant, alone
+// and while another one asks ten times as often as its 20 a second allow.
+func BenchmarkBesideAFlood(b *testing.B) {
+	for _, flood := range []bool{false, true} {
+		b.Run(map[bool]string{false: "alone", true: "flood"}[flood], func(b *testing.B) {
+			m := newMesh(b)
+			conn, _, _ := m.limited("defaults: {in-flight: 0}\ntenants:\n  flood: {requests-per-second: 20}\n")
+			client := gatewayv1.NewGenerationServiceClient(conn)
+			var flooding sync.WaitGroup
+			ctx, stop := context.WithCancel(b.Context())
+			defer flooding.Wait()
+			defer stop()
+			if flood {
+				flooding.Go(func() {
+					tick := time.NewTicker(time.Second / 200)
+					defer tick.Stop()
+					for {
+						select {
+						case <-ctx.Done():
+							return
+						case <-tick.C:
+						}
+						flooding.Go(func() {
+							if g, err := client.CreateGeneration(of(ctx, "flood"), m.request()); err == nil {
+								_, _ = client.CancelGeneration(of(ctx, "flood"), &gatewayv1.CancelGenerationRequest{Name: g.GetName()})
+							}
+						})
+					}
+				})
+			}
+			var took []time.Duration
+			for b.Loop() {
+				begun := time.Now()
+				g, err := client.CreateGeneration(of(ctx, "ada"), m.request())
+				if err != nil {
+					b.Fatal(err)
+				}
+				took = append(took, time.Since(begun))
+				if _, err := client.CancelGeneration(of(ctx, "ada"), &gatewayv1.CancelGenerationRequest{Name: g.GetName()}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)*95/100].Microseconds())/1000, "p95-ms")
+			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+		})
+	}
+}
