@@ -57,6 +57,9 @@ func (q *Queue) await(ctx context.Context, r rule, w work, progress func([]byte)
 			}
 		case wantPublish:
 			var accepted bool
+			if err = q.sealRequest(ctx, &w); err != nil {
+				break
+			}
 			sent = true
 			if accepted, err = q.publish(ctx, w); err == nil {
 				next = state.published(accepted)
@@ -75,14 +78,12 @@ func (q *Queue) await(ctx context.Context, r rule, w work, progress func([]byte)
 				next = state.disturbed()
 			case <-listener.wake:
 				messages, done, gone := listener.take()
-				for _, m := range messages {
-					if progress != nil {
-						progress(m)
-					}
-				}
+				q.hear(ctx, w.address, messages, progress)
 				switch {
 				case done != nil:
-					result, next = done, state.heard(done)
+					if result, err = q.openResult(ctx, w.address, done.sealed, done.revision); err == nil {
+						next = state.heard(result)
+					}
 				case gone:
 					next = state.disturbed()
 				}
@@ -92,10 +93,26 @@ func (q *Queue) await(ctx context.Context, r rule, w work, progress func([]byte)
 			faults = 0
 			continue
 		}
+		if fault.Is(err, faultv1.Reason_REASON_CONFIG_INVALID) {
+			return nil, err
+		}
 		// The server is away; the call lasts until its deadline.
 		faults++
 		pause(ctx, backoff(50*time.Millisecond, min(faults, 6), randomSpread()), reconnected)
 		next = wantLook
+	}
+}
+
+// hear passes on what was told of the progress; what cannot be opened is lost,
+// as progress may be.
+func (q *Queue) hear(ctx context.Context, at address, messages [][]byte, progress func([]byte)) {
+	if progress == nil {
+		return
+	}
+	for _, sealed := range messages {
+		if m, _, err := q.seals.Open(ctx, at.tenant, at.progressPlace(), sealed); err == nil {
+			progress(m)
+		}
 	}
 }
 
@@ -166,7 +183,7 @@ func (q *Queue) leave(ctx context.Context, r rule, w work, sent bool) error {
 	}
 	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), apiTimeout)
 	defer cancel()
-	won, err := q.create(detached, w.address, newResult(fault.ToStatus(ended), nil, 0, byCanceller), q.settings.FaultTTL)
+	won, err := q.create(detached, w.address, w.scope, newResult(fault.ToStatus(ended), nil, 0, byCanceller), q.settings.FaultTTL)
 	if err != nil {
 		q.log.Warn("cancel not recorded; the work ends at its deadline", "method", w.method, "error", err)
 	}

@@ -26,6 +26,11 @@ type Call struct {
 	// same owner and method is the same work. Unused by methods with a content
 	// key.
 	Owner string
+	// Record is the id of the tenant's record that the call is made for. Owned
+	// calls are sealed with the key of that record's work, which ForgetWork
+	// destroys. Empty, and for methods with a content key: the tenant's key. It
+	// is not carried over plain gRPC.
+	Record string
 }
 
 type callKey struct{}

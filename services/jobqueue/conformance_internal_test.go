@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/facestudio/facestudio/services/jobqueue/embedded"
+	"github.com/facestudio/facestudio/services/seal"
 )
 
 // backend is what the simulator takes for granted of the server.
@@ -136,7 +137,7 @@ func (b *realBackend) ack() { b.must(b.last.DoubleAck(b.t.Context())) }
 func (b *realBackend) nak() { b.must(b.last.Nak()) }
 
 func (b *realBackend) create(key string, code codes.Code, ttl time.Duration) bool {
-	created, err := b.q.create(b.t.Context(), b.at(key), newResult(status.New(code, "m"), nil, 1, byWorker), ttl)
+	created, err := b.q.create(b.t.Context(), b.at(key), seal.Shared(b.at(key).tenant), newResult(status.New(code, "m"), nil, 1, byWorker), ttl)
 	b.must(err)
 	return created
 }

@@ -116,6 +116,8 @@ func (c *Conn) prepare(ctx context.Context, r rule, args any) (work, error) {
 		return work{}, fault.InvalidField("tenant", "a call through the queue has a tenant of 1 to 63 letters, digits, _ or -; set it with jobqueue.WithCall")
 	case call.Class != Interactive && call.Class != Batch:
 		return work{}, fault.InvalidField("class", "a class is %s or %s", Interactive, Batch)
+	case call.Record != "" && !validToken("work-"+call.Record):
+		return work{}, fault.InvalidField("record", "the id of a record is 1 to 58 letters, digits, _ or -")
 	case !validToken(c.bundle):
 		return work{}, fault.InvalidField("bundle", "a bundle id is 1 to 63 letters, digits, _ or -; set ConnSettings.Bundle")
 	}
@@ -134,7 +136,7 @@ func (c *Conn) prepare(ctx context.Context, r rule, args any) (work, error) {
 	md, _ := metadata.FromOutgoingContext(ctx)
 	return work{
 		address: address{r.stage, c.bundle, call.Class, call.Tenant, key},
-		method:  r.method, owner: call.Owner, deadline: deadline, metadata: md, payload: payload,
+		method:  r.method, owner: call.Owner, deadline: deadline, metadata: md, request: payload, scope: call.scope(r.owned()),
 	}, nil
 }
 

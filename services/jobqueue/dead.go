@@ -129,6 +129,11 @@ func (d *Dead) Redrive(ctx context.Context, id uint64) (DeadLetter, error) {
 	if err != nil || letter.Reason == reasonForeign {
 		return letter, fault.InvalidField("name", "dead letter %d is no work of this mesh: it can only be dropped", id)
 	}
+	if err := d.q.openRequest(ctx, &w); lost(err) {
+		return letter, fault.InvalidField("name", "the payload of dead letter %d cannot be read any more, since its data key was destroyed: it can only be dropped", id)
+	} else if err != nil {
+		return letter, unavailable(err)
+	}
 	found, err := d.q.lookup(ctx, w.address)
 	if err != nil {
 		return letter, unavailable(err)

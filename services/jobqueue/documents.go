@@ -6,19 +6,19 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/facestudio/facestudio/services/fault"
+	"github.com/facestudio/facestudio/services/seal"
 )
 
 // Documents are what the mesh keeps beside the queue: one bucket of bytes by
-// tenant and id, never worked on. Errors beside those named are those of
-// Records.
+// tenant and id, never worked on. Each is sealed with a data key of its own.
+// Errors beside those named are those of Records.
 type Documents struct {
 	q      *Queue
-	stream jetstream.Stream
-	kv     jetstream.KeyValue
+	kind   string
+	bucket *bucket
 }
 
 // Document is one of them as it was stored at a revision.
@@ -33,7 +33,7 @@ type Document struct {
 	Revision uint64
 }
 
-// Documents opens the bucket of a kind, 1 to 63 letters, digits, "_" or "-", or
+// Documents opens the bucket of a kind, 1 to 32 letters, digits, "_" or "-", or
 // makes it.
 func (q *Queue) Documents(ctx context.Context, kind string) (*Documents, error) {
 	return q.DocumentsUpTo(ctx, kind, q.settings.MaxBytes)
@@ -42,27 +42,28 @@ func (q *Queue) Documents(ctx context.Context, kind string) (*Documents, error) 
 // DocumentsUpTo is Documents for a kind that has a bound of its own, bytes: the
 // server sets a bucket's space aside.
 func (q *Queue) DocumentsUpTo(ctx context.Context, kind string, bytes int64) (*Documents, error) {
-	if !validToken(kind) {
+	if !validToken(kind) || len(kind) > 32 {
 		return nil, fmt.Errorf("%q is no kind of documents", kind)
 	}
-	want := decisive(bucketConfig(q.settings, kind, "documents, by tenant and id"))
+	want := bucketConfig(q.settings, kind, "documents, by tenant and id")
 	want.MaxBytes = min(want.MaxBytes, bytes)
-	// Erase overwrites single messages.
-	want.DenyDelete = false
-	d := &Documents{q: q}
+	var b *bucket
 	err := patiently(ctx, q.log, func(ctx context.Context) (err error) {
-		if d.stream, err = ensure(ctx, q.js, want); err != nil {
-			return err
-		}
-		if d.kv, err = q.js.KeyValue(ctx, kind); err != nil {
-			return fmt.Errorf("open bucket %s: %w", kind, err)
-		}
-		return nil
+		b, err = openBucket(ctx, q, want)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return d, nil
+	return &Documents{q: q, kind: kind, bucket: b}, nil
+}
+
+func (d *Documents) scope(key RecordKey) seal.Scope {
+	return seal.Scope{Tenant: key.Tenant, Name: d.kind + "-" + key.ID}
+}
+
+func (d *Documents) place(key RecordKey) seal.Place {
+	return seal.Place{Purpose: "document " + d.kind, Name: key.ID}
 }
 
 // Create stores a document, which is kept until it is erased; it is durable
@@ -74,37 +75,34 @@ func (d *Documents) Create(ctx context.Context, key RecordKey, value []byte) err
 	if len(value) > MaxRecord {
 		return fault.InvalidField("", "the document has %d bytes and may have %d; keep large parts as blobs", len(value), MaxRecord)
 	}
-	ctx, release := bounded(ctx)
-	defer release()
-	_, err := d.kv.Create(ctx, key.stored(), value)
-	if errors.Is(err, jetstream.ErrKeyExists) {
-		return fmt.Errorf("create document %s: %w", key.ID, ErrExists)
+	sealed, err := d.q.seals.Seal(ctx, d.scope(key), d.place(key), value)
+	if err != nil {
+		return fmt.Errorf("seal document %s: %w", key.ID, err)
 	}
-	return storeError(ctx, err)
+	return d.bucket.create(ctx, key, sealed)
 }
 
-// Get returns a document or ErrNotFound. It asks the one server that decides,
-// so that what was erased is not seen again.
+// Get returns a document or ErrNotFound, as it stands at the moment. One whose
+// data key is destroyed is not found.
 func (d *Documents) Get(ctx context.Context, key RecordKey) (*Document, error) {
-	if err := key.validate(); err != nil {
+	doc, err := d.bucket.get(ctx, key)
+	if err != nil {
 		return nil, err
 	}
-	ctx, release := bounded(ctx)
-	defer release()
-	msg, err := d.stream.GetLastMsgForSubject(ctx, d.subject(key))
-	if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && msg.Header.Get(operationHeader) != "" {
-		return nil, fmt.Errorf("get document %s: %w", key.ID, ErrNotFound)
-	}
-	if err != nil {
-		return nil, storeError(ctx, err)
-	}
-	return &Document{Key: key, Value: msg.Data, CreateTime: msg.Time, Revision: msg.Sequence}, nil
+	return d.open(ctx, doc)
 }
 
-// operationHeader marks a message of a bucket that removes its key.
-const operationHeader = "KV-Operation"
-
-func (d *Documents) subject(key RecordKey) string { return "$KV." + d.kv.Bucket() + "." + key.stored() }
+func (d *Documents) open(ctx context.Context, doc *Document) (*Document, error) {
+	value, _, err := d.q.seals.Open(ctx, doc.Key.Tenant, d.place(doc.Key), doc.Value)
+	if errors.Is(err, seal.ErrDestroyed) {
+		return nil, fmt.Errorf("open document %s: %w", doc.Key.ID, ErrNotFound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open document %s: %w", doc.Key.ID, err)
+	}
+	doc.Value = value
+	return doc, nil
+}
 
 // List returns a tenant's documents, in no order.
 func (d *Documents) List(ctx context.Context, tenant string) ([]*Document, error) {
@@ -118,59 +116,34 @@ func (d *Documents) List(ctx context.Context, tenant string) ([]*Document, error
 func (d *Documents) All(ctx context.Context) ([]*Document, error) { return d.list(ctx, ">") }
 
 func (d *Documents) list(ctx context.Context, keys string) ([]*Document, error) {
-	watcher, err := d.kv.Watch(ctx, keys, jetstream.IgnoreDeletes())
+	sealed, err := d.bucket.list(ctx, keys)
 	if err != nil {
-		return nil, storeError(ctx, err)
+		return nil, err
 	}
-	defer func() { _ = watcher.Stop() }()
 	var list []*Document
-	for {
-		select {
-		case <-ctx.Done():
-			return nil, fault.From(ctx.Err())
-		case stored := <-watcher.Updates():
-			if stored == nil {
-				return list, nil
-			}
-			if key, ok := parseRecordKey(stored.Key()); ok {
-				list = append(list, &Document{Key: key, Value: stored.Value(), CreateTime: stored.Created(), Revision: stored.Revision()})
-			}
+	for _, doc := range sealed {
+		doc, err := d.open(ctx, doc)
+		switch {
+		case err == nil:
+			list = append(list, doc)
+		case errors.Is(err, ErrNotFound):
+		default:
+			return nil, err
 		}
 	}
+	return list, nil
 }
 
-// Erase removes a document: its bytes are overwritten in the stream's files. It
-// fails with ErrNotFound.
+// Erase removes a document: its data key is destroyed, and the bytes of both are
+// overwritten in the streams' files. It fails with ErrNotFound.
 func (d *Documents) Erase(ctx context.Context, key RecordKey) error {
-	doc, err := d.Get(ctx, key)
-	if err != nil {
+	if err := key.validate(); err != nil {
 		return err
 	}
-	ctx, release := bounded(ctx)
-	defer release()
-	err = d.stream.SecureDeleteMsg(ctx, doc.Revision)
-	if errors.Is(err, jetstream.ErrMsgNotFound) || isAPI(err, errNoMessage) {
-		return fmt.Errorf("erase document %s: %w", key.ID, ErrNotFound)
+	if _, err := d.q.ring.Destroy(ctx, d.scope(key)); err != nil {
+		return err
 	}
-	if err != nil {
-		return storeError(ctx, err)
-	}
-	// Nobody who watches is told of an erased message, but of a marker that
-	// the key is removed, which itself goes soon.
-	marker := nats.NewMsg(d.subject(key))
-	marker.Header.Set(operationHeader, "PURGE")
-	if _, err := d.q.js.PublishMsg(ctx, marker, jetstream.WithMsgTTL(markerTTL)); err != nil {
-		return storeError(ctx, err)
-	}
-	return nil
-}
-
-// errNoMessage is the server's code for a message that is not there.
-const errNoMessage = 10057
-
-func isAPI(err error, code jetstream.ErrorCode) bool {
-	api, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && api.ErrorCode == code
+	return d.bucket.erase(ctx, key)
 }
 
 // Gone returns a channel that is closed once the document is erased, also when
@@ -180,7 +153,7 @@ func (d *Documents) Gone(ctx context.Context, key RecordKey) (<-chan struct{}, e
 		return nil, err
 	}
 	watching, stop := context.WithCancel(ctx)
-	updates, err := (&Records{q: d.q, kv: d.kv}).rewatch(watching, key.stored())
+	updates, err := (&Records{q: d.q, kv: d.bucket.kv}).rewatch(watching, key.stored())
 	if err != nil {
 		stop()
 		return nil, err

@@ -8,11 +8,14 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/facestudio/facestudio/services/jobqueue"
 	"github.com/facestudio/facestudio/services/jobqueue/embedded"
 )
 
-func documents(t *testing.T, dir string) *jobqueue.Documents {
+func documents(t *testing.T, dir string) (*jobqueue.Documents, *nats.Conn) {
 	t.Helper()
 	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: dir})
 	if err != nil {
@@ -36,11 +39,29 @@ func documents(t *testing.T, dir string) *jobqueue.Documents {
 	if _, err := q.Documents(t.Context(), "things"); err != nil {
 		t.Fatalf("open the bucket that is there: %v", err)
 	}
-	return d
+	return d, nc
+}
+
+// stored is the last message of a subject, as it lies in its stream.
+func stored(t *testing.T, nc *nats.Conn, stream, subject string) string {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := js.Stream(t.Context(), stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg, err := s.GetLastMsgForSubject(t.Context(), subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(msg.Data)
 }
 
 func TestDocumentsAreKeptForTheirTenant(t *testing.T) {
-	d := documents(t, t.TempDir())
+	d, _ := documents(t, t.TempDir())
 	ada := jobqueue.RecordKey{Tenant: "ada", ID: "1"}
 	if err := d.Create(t.Context(), ada, []byte("first")); err != nil {
 		t.Fatal(err)
@@ -100,14 +121,18 @@ func onDisk(t *testing.T, dir, text string) bool {
 func TestErasedDocumentsAreOverwritten(t *testing.T) {
 	const secret = "the embedding of somebody's face"
 	dir := t.TempDir()
-	d := documents(t, dir)
+	d, nc := documents(t, dir)
 	key, other := jobqueue.RecordKey{Tenant: "ada", ID: "1"}, jobqueue.RecordKey{Tenant: "ada", ID: "2"}
 	for _, k := range []jobqueue.RecordKey{key, other} {
 		if err := d.Create(t.Context(), k, []byte(secret+k.ID)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if !onDisk(t, dir, secret+"1") {
+	if onDisk(t, dir, secret) {
+		t.Error("the document is in the files in the clear")
+	}
+	sealed, wrapped := stored(t, nc, "KV_things", "$KV.things.ada.1"), stored(t, nc, "KV_keys", "$KV.keys.ada.things-1")
+	if !onDisk(t, dir, sealed) || !onDisk(t, dir, wrapped) {
 		t.Fatal("the document cannot be seen in the files, so that this test says nothing")
 	}
 	gone, err := d.Gone(t.Context(), key)
@@ -123,7 +148,7 @@ func TestErasedDocumentsAreOverwritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-gone
-	if onDisk(t, dir, secret+"1") {
+	if onDisk(t, dir, sealed) || onDisk(t, dir, wrapped) {
 		t.Error("the bytes are still in the files")
 	}
 	if _, err := d.Get(t.Context(), key); !errors.Is(err, jobqueue.ErrNotFound) {

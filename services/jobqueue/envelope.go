@@ -12,6 +12,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.opentelemetry.io/otel/propagation"
 	"google.golang.org/grpc/metadata"
+
+	"github.com/facestudio/facestudio/services/seal"
 )
 
 // Headers of a work message.
@@ -22,7 +24,8 @@ const (
 	headerDeadline = "Facestudio-Deadline"
 	headerMetadata = "Facestudio-Md-"
 
-	envelopeVersion = 1
+	// envelopeVersion 2: payloads are sealed.
+	envelopeVersion = 2
 )
 
 // Headers that dead letters have beside those of the work.
@@ -50,7 +53,12 @@ type work struct {
 	// deadline is by the caller's clock, in milliseconds.
 	deadline time.Time
 	metadata metadata.MD
-	payload  []byte
+	// payload is the sealed request.
+	payload []byte
+	// scope is what sealed it.
+	scope seal.Scope
+	// request is the opened payload, on the worker's side.
+	request []byte
 }
 
 // message writes the work, with the trace that ctx is part of.
@@ -97,7 +105,7 @@ func parseWork(subject string, header nats.Header, payload []byte) (work, error)
 	}
 	w := work{
 		address: at, method: header.Get(headerMethod), deadline: time.UnixMilli(millis),
-		metadata: metadata.MD{}, payload: payload,
+		metadata: metadata.MD{}, payload: payload, scope: seal.Shared(at.tenant),
 	}
 	if w.owner, err = decodeHeader(header.Get(headerOwner)); err != nil {
 		return w, fmt.Errorf("owner: %w: %w", errForeign, err)
@@ -119,7 +127,13 @@ func parseWork(subject string, header nats.Header, payload []byte) (work, error)
 }
 
 // call is for whom the work is done.
-func (w work) call() Call { return Call{Tenant: w.tenant, Class: w.class, Owner: w.owner} }
+func (w work) call() Call {
+	record, _ := strings.CutPrefix(w.scope.Name, WorkScope("", "").Name)
+	if w.scope == seal.Shared(w.tenant) {
+		record = ""
+	}
+	return Call{Tenant: w.tenant, Class: w.class, Owner: w.owner, Record: record}
+}
 
 // Values of callers are encoded: a line break in one would end the header.
 func encodeHeader(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }

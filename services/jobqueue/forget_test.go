@@ -48,11 +48,15 @@ func TestForgottenCallsAreComputedAnew(t *testing.T) {
 	forget("ada", "b")
 	ask("ada")
 	count(1)
-	if !onDisk(t, dir, secret) {
+	sealed := stored(t, h.nc, "KV_results", "$KV.results.ada.>")
+	if onDisk(t, dir, secret) {
+		t.Error("the result is in the files in the clear")
+	}
+	if !onDisk(t, dir, sealed) {
 		t.Error("the result cannot be seen in the files, so that this test says little")
 	}
 	forget("ada", "a")
-	if onDisk(t, dir, secret) {
+	if onDisk(t, dir, sealed) {
 		t.Error("the bytes are still in the files")
 	}
 	forget("ada", "a")

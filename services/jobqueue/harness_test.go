@@ -71,7 +71,12 @@ func (h *house) open(s jobqueue.Settings, opts ...nats.Option) (*jobqueue.Queue,
 // serve runs a worker until the test ends or stop is called.
 func serve(tb testing.TB, q *jobqueue.Queue, s jobqueue.ServerSettings, register func(grpc.ServiceRegistrar)) (stop func()) {
 	tb.Helper()
-	s.Bundle = bundle
+	return serveBundle(tb, q, bundle, s, register)
+}
+
+func serveBundle(tb testing.TB, q *jobqueue.Queue, id string, s jobqueue.ServerSettings, register func(grpc.ServiceRegistrar)) (stop func()) {
+	tb.Helper()
+	s.Bundle = id
 	if s.BatchPoll == 0 {
 		s.BatchPoll = 50 * time.Millisecond
 	}

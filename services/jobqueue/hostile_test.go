@@ -15,6 +15,7 @@ import (
 
 	priorv1 "github.com/facestudio/facestudio/proto/gen/facestudio/prior/v1"
 	"github.com/facestudio/facestudio/services/jobqueue"
+	"github.com/facestudio/facestudio/services/seal"
 )
 
 // Whatever lies on our subjects, the worker lives, it names what is wrong, and
@@ -28,7 +29,7 @@ func TestHostileMessages(t *testing.T) {
 	later := strconv.FormatInt(time.Now().Add(time.Hour).UnixMilli(), 10)
 	work := "work.prior." + bundle + ".interactive."
 	good := map[string]string{
-		"Facestudio-Version": "1", "Facestudio-Method": "/facestudio.prior.v1.PriorService/EmbedImage", "Facestudio-Deadline": later,
+		"Facestudio-Version": "2", "Facestudio-Method": "/facestudio.prior.v1.PriorService/EmbedImage", "Facestudio-Deadline": later,
 	}
 	with := func(name, value string) map[string]string {
 		all := map[string]string{name: value}
@@ -42,7 +43,8 @@ func TestHostileMessages(t *testing.T) {
 	foreign := map[string]map[string]string{
 		work + "ada.noheader":     nil,
 		work + "ada.noversion":    with("Facestudio-Version", "x"),
-		work + "ada.older":        with("Facestudio-Version", "0"),
+		work + "ada.older":        with("Facestudio-Version", "1"),
+		work + "ada.unsealed":     good,
 		work + "ada.nodeadline":   with("Facestudio-Deadline", "soon"),
 		work + "ada.owner":        with("Facestudio-Owner", "%%%"),
 		work + "ada.metadata":     with("Facestudio-Md-x", "%%%"),
@@ -97,10 +99,15 @@ func TestTruncatedRequestsAreRefused(t *testing.T) {
 	}
 	serve(t, h.q, jobqueue.ServerSettings{Stage: "prior"}, prior{}.register)
 	msg := nats.NewMsg("work.prior." + bundle + ".interactive.ada.cut")
-	msg.Header.Set("Facestudio-Version", "1")
+	msg.Header.Set("Facestudio-Version", "2")
 	msg.Header.Set("Facestudio-Method", "/facestudio.prior.v1.PriorService/EmbedImage")
 	msg.Header.Set("Facestudio-Deadline", strconv.FormatInt(time.Now().Add(time.Hour).UnixMilli(), 10))
-	msg.Data = []byte{0x0a, 0x7f, 1}
+	msg.Data, err = h.q.Ring().Seal(t.Context(), seal.Shared("ada"), seal.Place{
+		Purpose: "work", Name: "prior." + bundle + ".cut" + "/facestudio.prior.v1.PriorService/EmbedImage",
+	}, []byte{0x0a, 0x7f, 1})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := js.PublishMsg(t.Context(), msg); err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +131,7 @@ func TestWorkOfANewerVersionIsLeftToNewerWorkers(t *testing.T) {
 		t.Fatal(err)
 	}
 	msg := nats.NewMsg("work.prior." + bundle + ".interactive.ada.new")
-	msg.Header.Set("Facestudio-Version", "2")
+	msg.Header.Set("Facestudio-Version", "3")
 	if _, err := js.PublishMsg(t.Context(), msg); err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +155,7 @@ func TestWorkOfANewerVersionIsLeftToNewerWorkers(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := <-batch.Messages()
-	if got == nil || got.Headers().Get("Facestudio-Version") != "2" {
+	if got == nil || got.Headers().Get("Facestudio-Version") != "3" {
 		t.Fatalf("got %v, %v", got, batch.Error())
 	}
 	if err := got.Ack(); err != nil {

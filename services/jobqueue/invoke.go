@@ -30,7 +30,7 @@ func (j *job) invoke(ctx context.Context, m method) (response []byte, err error)
 		if !ok {
 			return status.Errorf(codes.Internal, "the request of %s is no protobuf message", j.work.method)
 		}
-		if err := proto.Unmarshal(j.work.payload, request); err != nil {
+		if err := proto.Unmarshal(j.work.request, request); err != nil {
 			return status.Errorf(codes.InvalidArgument, "the request cannot be read: %v", err)
 		}
 		return nil
@@ -43,7 +43,11 @@ func (j *job) invoke(ctx context.Context, m method) (response []byte, err error)
 		return marshal(reply)
 	}
 	stream := &serverStream{ctx: ctx, decode: decode, send: func(b []byte) error {
-		return j.s.q.nc.Publish(j.work.event(eventProgress), b)
+		sealed, err := j.s.q.seals.SealExisting(ctx, j.work.scope, j.work.progressPlace(), b)
+		if err != nil {
+			return err
+		}
+		return j.s.q.nc.Publish(j.work.event(eventProgress), sealed)
 	}}
 	if err := j.s.serveStream(m, stream); err != nil {
 		return nil, err

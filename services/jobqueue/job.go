@@ -18,6 +18,7 @@ import (
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	jobqueuev1 "github.com/facestudio/facestudio/proto/gen/facestudio/jobqueue/v1"
 	"github.com/facestudio/facestudio/services/fault"
+	"github.com/facestudio/facestudio/services/seal"
 )
 
 // heartbeats is how many signs of life there are within one AckWait.
@@ -74,6 +75,12 @@ func (s *Server) handle(ctx context.Context, msg jetstream.Msg, stopping bool) {
 	m, known := s.methods[w.method]
 	j.rule = m.rule
 	next := admit(arrived)
+	if next == run {
+		if err := s.q.openRequest(ctx, &j.work); err != nil {
+			j.unopened(ctx, err)
+			return
+		}
+	}
 	if next != run {
 		j.carryOut(ctx, next, status.New(codes.Internal, "the workers that had it fell silent"), nil)
 		return
@@ -99,6 +106,19 @@ func (j *job) endWait(ctx context.Context) {
 	now := time.Now()
 	j.s.q.traceWait(ctx, j.work.method, toWork, j.queued, now, stage(j.work.address), class(j.work.class))
 	j.s.q.metrics.waited(ctx, now.Sub(j.queued), ofWork(j.work.address))
+}
+
+// unopened settles work whose request cannot be opened.
+func (j *job) unopened(ctx context.Context, err error) {
+	switch {
+	case errors.Is(err, seal.ErrDestroyed):
+		j.carryOut(ctx, record, fault.ToStatus(erased(err)), nil)
+	case errors.Is(err, seal.ErrUnreadable):
+		j.carryOut(ctx, refuse, status.New(codes.InvalidArgument, err.Error()), nil)
+	default:
+		j.s.settings.Logger.Warn("work cannot be opened for now", "method", j.work.method, "error", err)
+		j.carryOut(ctx, passOn, nil, nil)
+	}
 }
 
 // run calls the handler, with signs of life meanwhile, and says what to do then.
@@ -196,7 +216,7 @@ func (j *job) do(ctx context.Context, do action, s *status.Status, response []by
 			response = nil
 		}
 		ttl := lifetime(q.settings, j.rule.owned(), s.Code())
-		won, err := q.create(ctx, j.work.address, newResult(s, response, j.attempt, byWorker), ttl)
+		won, err := q.create(ctx, j.work.address, j.work.scope, newResult(s, response, j.attempt, byWorker), ttl)
 		if err != nil {
 			return errors.Join(err, j.msg.NakWithDelay(backoff(j.s.settings.Backoff, j.attempt, randomSpread())))
 		}
@@ -240,7 +260,7 @@ func (j *job) quarantine(ctx context.Context, reason string, s *status.Status, m
 		"failed", j.earlier.failed, "silent", j.earlier.silent, "code", s.Code().String())
 	outcome := fault.ToStatus(fault.New(fault.Internal, faultv1.Reason_REASON_ATTEMPTS_EXHAUSTED, "", "%s", message))
 	ttl := lifetime(q.settings, j.rule.owned(), outcome.Code())
-	if _, err := q.create(ctx, j.work.address, newResult(outcome, nil, j.attempt, byQuarantine), ttl); err != nil {
+	if _, err := q.create(ctx, j.work.address, j.work.scope, newResult(outcome, nil, j.attempt, byQuarantine), ttl); err != nil {
 		return err
 	}
 	return j.msg.TermWithReason(reason)

@@ -14,6 +14,8 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/facestudio/facestudio/services/seal"
 )
 
 // Settings are what the processes of one mesh agree on. The zero value of each
@@ -45,6 +47,11 @@ type Settings struct {
 	// Recheck is how often a waiting caller looks whether its work is still
 	// there, beside being told; default 5 s.
 	Recheck time.Duration
+	// Keeper wraps the data keys that seal what the queue stores; the caller
+	// closes it after the Queue. Nil: a key that lies in the queue itself wraps
+	// them, so that what is erased is gone, but whoever reads the queue can read
+	// what is there. That is for tests.
+	Keeper *seal.Keeper
 	// Tracer makes the queue's spans; default the global provider's.
 	Tracer trace.TracerProvider
 	// Meter makes the queue's metrics; default the global provider's.
@@ -64,10 +71,17 @@ type Queue struct {
 	attempts jetstream.KeyValue
 	records  *Records
 	secret   []byte
+	keys     *keys
+	ring     *seal.Ring
+	seals    sealer
 	tracer   trace.Tracer
 	meter    metric.Meter
 	metrics  metrics
 	log      *slog.Logger
+
+	goneKeys *nats.Subscription
+	// ownKeeper is closed with the queue.
+	ownKeeper *seal.Keeper
 
 	status chan nats.Status
 	wg     sync.WaitGroup
@@ -146,6 +160,9 @@ func Open(ctx context.Context, nc *nats.Conn, s Settings) (*Queue, error) {
 	if err := patiently(ctx, q.log, q.open); err != nil {
 		return nil, err
 	}
+	if q.goneKeys, err = nc.Subscribe(goneKeys, q.hearGoneKey); err != nil {
+		return nil, fmt.Errorf("listen for destroyed keys: %w", err)
+	}
 	q.status = nc.StatusChanged(nats.CONNECTED)
 	q.wg.Go(q.followConnection)
 	return q, nil
@@ -184,15 +201,44 @@ func (q *Queue) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	q.secret, err = secret(ctx, secrets)
+	if err := q.openKeys(ctx, secrets); err != nil {
+		return err
+	}
+	q.secret, err = q.contentSecret(ctx, secrets)
+	return err
+}
+
+// openKeys opens the data keys. Without a keeper of the caller's, what wraps them
+// is drawn once and lies beside them.
+func (q *Queue) openKeys(ctx context.Context, installation jetstream.KeyValue) (err error) {
+	keeper := cmp.Or(q.settings.Keeper, q.ownKeeper)
+	if keeper == nil {
+		drawn, err := secret(ctx, installation, keySecretKey)
+		if err != nil {
+			return err
+		}
+		if keeper, err = seal.OpenDerived(ctx, [secretSize]byte(drawn)); err != nil {
+			return err
+		}
+		q.ownKeeper = keeper
+	}
+	if q.keys, err = openKeys(ctx, q); err != nil {
+		return err
+	}
+	q.ring, err = seal.New(q.keys, keeper)
+	q.seals = q.ring
 	return err
 }
 
 // Close ends what the Queue runs in the background and waits for it. Calls and
 // servers that still use it must have ended.
 func (q *Queue) Close() {
+	_ = q.goneKeys.Unsubscribe()
 	q.nc.RemoveStatusListener(q.status)
 	q.wg.Wait()
+	if q.ownKeeper != nil {
+		_ = q.ownKeeper.Close()
+	}
 }
 
 // Records returns the queue of records.

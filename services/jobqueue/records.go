@@ -17,6 +17,7 @@ import (
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	jobqueuev1 "github.com/facestudio/facestudio/proto/gen/facestudio/jobqueue/v1"
 	"github.com/facestudio/facestudio/services/fault"
+	"github.com/facestudio/facestudio/services/seal"
 )
 
 // Errors of records; test with errors.Is.
@@ -56,6 +57,8 @@ type Entry struct {
 	Record *jobqueuev1.Record
 	// Revision is the record's fencing token: it grows with each write.
 	Revision uint64
+	// stored is when it was written, by the server's clock.
+	stored time.Time
 }
 
 // Records is the queue of records: pieces of work that are their own queue
@@ -86,7 +89,7 @@ func (r *Records) Create(ctx context.Context, key RecordKey, rec *jobqueuev1.Rec
 	ctx, span := r.q.spanOf(ctx, opPublish, theRecord, toRecords, trace.SpanKindProducer, class(rec.GetClass()))
 	defer span.End()
 	rec.TraceParent = traceParent(ctx)
-	data, err := encodeRecord(rec)
+	data, err := r.encode(ctx, key, rec, r.q.seals.Seal)
 	if err != nil {
 		return 0, err
 	}
@@ -125,7 +128,7 @@ func (r *Records) Get(ctx context.Context, key RecordKey) (*Entry, error) {
 	if err != nil {
 		return nil, storeError(ctx, err)
 	}
-	return parseEntry(entry)
+	return r.open(ctx, entry)
 }
 
 // Update replaces the record if its revision is still the given one, else it
@@ -135,7 +138,27 @@ func (r *Records) Update(ctx context.Context, key RecordKey, rec *jobqueuev1.Rec
 	if err := key.validate(); err != nil {
 		return 0, err
 	}
-	data, err := encodeRecord(rec)
+	var ttl time.Duration
+	if rec.GetTerminal() {
+		ttl = r.q.settings.RecordTTL
+	}
+	return r.update(ctx, key, rec, revision, ttl)
+}
+
+// Rewrite changes the value of a record that has ended, if its revision is still
+// the given one, else it fails with ErrStale. The record expires when it would
+// have.
+func (r *Records) Rewrite(ctx context.Context, entry *Entry, value []byte) error {
+	rec := proto.CloneOf(entry.Record)
+	rec.Value = value
+	left := r.q.settings.RecordTTL - time.Since(entry.stored)
+	_, err := r.update(ctx, entry.Key, rec, entry.Revision, max(left.Round(time.Second), time.Second))
+	return err
+}
+
+// update writes a record; one with a ttl expires after it.
+func (r *Records) update(ctx context.Context, key RecordKey, rec *jobqueuev1.Record, revision uint64, ttl time.Duration) (uint64, error) {
+	data, err := r.encode(ctx, key, rec, r.q.seals.SealExisting)
 	if err != nil {
 		return 0, err
 	}
@@ -144,9 +167,9 @@ func (r *Records) Update(ctx context.Context, key RecordKey, rec *jobqueuev1.Rec
 	msg := nats.NewMsg("$KV." + recordsName + "." + key.stored())
 	msg.Data = data
 	opts := []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(revision)}
-	if rec.GetTerminal() {
+	if ttl > 0 {
 		// The KV interface sets a key's life only when it creates it.
-		opts = append(opts, jetstream.WithMsgTTL(r.q.settings.RecordTTL))
+		opts = append(opts, jetstream.WithMsgTTL(ttl))
 	}
 	ack, err := r.q.js.PublishMsg(ctx, msg, opts...)
 	if isStale(err) {
@@ -190,16 +213,48 @@ func (r *Records) Cancel(ctx context.Context, key RecordKey) (*Entry, error) {
 	}
 }
 
-func encodeRecord(rec *jobqueuev1.Record) ([]byte, error) {
+// encode writes a record with its value sealed: the rest is what those who wait
+// for their turn have to see.
+func (r *Records) encode(ctx context.Context, key RecordKey, rec *jobqueuev1.Record,
+	with func(context.Context, seal.Scope, seal.Place, []byte) ([]byte, error),
+) ([]byte, error) {
+	if size := proto.Size(rec); size > MaxRecord {
+		return nil, fault.InvalidField("", "the record has %d bytes and may have %d; keep large parts as blobs", size, MaxRecord)
+	}
+	value, err := with(ctx, recordScope(key), key.place(), rec.GetValue())
+	if errors.Is(err, seal.ErrDestroyed) {
+		return nil, fmt.Errorf("seal record %s: %w", key.ID, ErrNotFound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("seal record %s: %w", key.ID, err)
+	}
+	rec = proto.CloneOf(rec)
+	rec.Value = value
 	data, err := proto.Marshal(rec)
 	if err != nil {
 		return nil, fmt.Errorf("encode a record: %w", err)
 	}
-	if len(data) > MaxRecord {
-		return nil, fault.InvalidField("", "the record has %d bytes and may have %d; keep large parts as blobs", len(data), MaxRecord)
-	}
 	return data, nil
 }
+
+// open returns a stored record. One whose data key is destroyed is not found.
+func (r *Records) open(ctx context.Context, stored jetstream.KeyValueEntry) (*Entry, error) {
+	entry, err := parseEntry(stored)
+	if err != nil {
+		return nil, err
+	}
+	value, _, err := r.q.seals.Open(ctx, entry.Key.Tenant, entry.Key.place(), entry.Record.GetValue())
+	if errors.Is(err, seal.ErrDestroyed) {
+		return nil, fmt.Errorf("open record %s: %w", entry.Key.ID, ErrNotFound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open record %s: %w", entry.Key.ID, err)
+	}
+	entry.Record.Value = value
+	return entry, nil
+}
+
+// parseEntry reads a record without opening its value.
 
 func parseEntry(stored jetstream.KeyValueEntry) (*Entry, error) {
 	key, ok := parseRecordKey(stored.Key())
@@ -210,7 +265,7 @@ func parseEntry(stored jetstream.KeyValueEntry) (*Entry, error) {
 	if err := proto.Unmarshal(stored.Value(), rec); err != nil {
 		return nil, fmt.Errorf("read record %s at %d, which was changed by hand: %w", key.ID, stored.Revision(), err)
 	}
-	return &Entry{Key: key, Record: rec, Revision: stored.Revision()}, nil
+	return &Entry{Key: key, Record: rec, Revision: stored.Revision(), stored: stored.Created()}, nil
 }
 
 // storeError classifies an error of the server; nil for nil. ctx is the one that

@@ -118,7 +118,14 @@ func TestTerminalRecordsExpire(t *testing.T) {
 
 func TestNewsReachThoseWhoListen(t *testing.T) {
 	h := newHouse(t, quick())
-	topic := h.q.Progress(jobqueue.RecordKey{Tenant: "ada", ID: "one"})
+	key := jobqueue.RecordKey{Tenant: "ada", ID: "one"}
+	topic := h.q.Progress(key)
+	if err := topic.Publish([]byte("early")); err == nil {
+		t.Error("there is news of a record that is not there")
+	}
+	if _, err := h.q.Records().Create(t.Context(), key, record("new")); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	news, err := topic.Subscribe(ctx)
@@ -126,7 +133,7 @@ func TestNewsReachThoseWhoListen(t *testing.T) {
 		t.Fatal(err)
 	}
 	other, _ := h.open(quick())
-	if err := other.Progress(jobqueue.RecordKey{Tenant: "ada", ID: "one"}).Publish([]byte("half")); err != nil {
+	if err := other.Progress(key).Publish([]byte("half")); err != nil {
 		t.Fatal(err)
 	}
 	if got := receive(t, news); string(got) != "half" {

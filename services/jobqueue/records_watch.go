@@ -3,6 +3,7 @@ package jobqueue
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -22,25 +23,39 @@ func (r *Records) List(ctx context.Context, tenant string) ([]*Entry, error) {
 		return nil, storeError(ctx, err)
 	}
 	defer func() { _ = watcher.Stop() }()
-	var list []*Entry
+	var all []jetstream.KeyValueEntry
 	for {
 		select {
 		case <-ctx.Done():
 			return nil, fault.From(ctx.Err())
 		case stored := <-watcher.Updates():
 			if stored == nil {
+				list, err := r.openAll(ctx, all)
 				slices.SortFunc(list, func(a, b *Entry) int {
 					return b.Record.GetCreateTime().AsTime().Compare(a.Record.GetCreateTime().AsTime())
 				})
-				return list, nil
+				return list, err
 			}
-			if entry, err := parseEntry(stored); err == nil {
-				list = append(list, entry)
-			} else {
-				r.q.log.Warn("a record cannot be read and is left out", "error", err)
-			}
+			all = append(all, stored)
 		}
 	}
+}
+
+// openAll opens records, and leaves out those that cannot be read any more.
+func (r *Records) openAll(ctx context.Context, all []jetstream.KeyValueEntry) ([]*Entry, error) {
+	var list []*Entry
+	for _, stored := range all {
+		entry, err := r.open(ctx, stored)
+		switch {
+		case err == nil:
+			list = append(list, entry)
+		case fault.From(err).Retryable || ctx.Err() != nil:
+			return nil, err
+		case !errors.Is(err, ErrNotFound):
+			r.q.log.Warn("a record cannot be read and is left out", "error", err)
+		}
+	}
+	return list, nil
 }
 
 // Watch sends the record as it stands, then every change of its value, its
@@ -78,7 +93,7 @@ func (r *Records) Watch(ctx context.Context, key RecordKey) (<-chan *Entry, erro
 				if stored.Operation() != jetstream.KeyValuePut {
 					return
 				}
-				entry, err := parseEntry(stored)
+				entry, err := r.open(ctx, stored)
 				if err != nil {
 					r.q.log.Warn("a record cannot be read and is left out", "error", err)
 				} else if last == nil || differ(last.Record, entry.Record) {

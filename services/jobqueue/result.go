@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	jobqueuev1 "github.com/facestudio/facestudio/proto/gen/facestudio/jobqueue/v1"
+	"github.com/facestudio/facestudio/services/seal"
 )
 
 // Who decides an outcome, as Result.decided_by tells.
@@ -69,23 +70,27 @@ func (q *Queue) lookup(ctx context.Context, at address) (*recorded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for a result: %w", err)
 	}
-	return parseResult(entry.Value(), entry.Revision()), nil
+	return q.openResult(ctx, at, entry.Value(), entry.Revision())
 }
 
 func parseResult(data []byte, revision uint64) *recorded {
 	r := &jobqueuev1.Result{}
 	if err := proto.Unmarshal(data, r); err != nil {
-		return &recorded{&jobqueuev1.Result{Code: int32(codes.Unavailable), Message: "the stored result cannot be read"}, revision}
+		return unreadable(revision)
 	}
 	return &recorded{r, revision}
 }
 
-// create records a result. It reports false when there is one: whoever creates
+// create records a result, sealed as its work is. It reports false when there is one: whoever creates
 // it first decides.
-func (q *Queue) create(ctx context.Context, at address, r *jobqueuev1.Result, ttl time.Duration) (bool, error) {
-	data, err := proto.Marshal(r)
+func (q *Queue) create(ctx context.Context, at address, of seal.Scope, r *jobqueuev1.Result, ttl time.Duration) (bool, error) {
+	plain, err := proto.Marshal(r)
 	if err != nil {
 		return false, fmt.Errorf("encode a result: %w", err)
+	}
+	data, err := q.sealResult(ctx, at, of, plain)
+	if err != nil {
+		return false, fmt.Errorf("seal a result: %w", err)
 	}
 	ctx, release := bounded(ctx)
 	defer release()

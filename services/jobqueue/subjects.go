@@ -3,6 +3,8 @@ package jobqueue
 import (
 	"regexp"
 	"strings"
+
+	"github.com/facestudio/facestudio/services/seal"
 )
 
 // Streams and buckets. Their names and the subjects below are the same for
@@ -14,6 +16,7 @@ const (
 	recordsName  = "records"
 	secretsName  = "installation"
 	attemptsName = "attempts"
+	keysName     = "keys"
 )
 
 // Subjects:
@@ -25,6 +28,7 @@ const (
 //	event.<tenant>.<key>.progress                  a message of a stream, not the last
 //	cancel.<stage>.<bundle>.<tenant>.<key>         a caller cancelled owned work
 //	progress.<tenant>.<id>                         news of a record
+//	key.<tenant>.<scope>                           a data key was destroyed
 const (
 	workAll = "work.>"
 	deadAll = "dead.>"
@@ -32,6 +36,8 @@ const (
 	eventDone     = "done"
 	eventGone     = "gone"
 	eventProgress = "progress"
+
+	goneKeys = "key.*.*"
 
 	resultsSource = "$KV." + resultsName + ".*.*"
 	resultsTarget = "event.{{wildcard(1)}}.{{wildcard(2)}}." + eventDone
@@ -92,6 +98,8 @@ func cancelFilter(stage, bundle string) string { return "cancel." + stage + "." 
 func (k RecordKey) stored() string { return k.Tenant + "." + k.ID }
 
 func (k RecordKey) topic() string { return "progress." + k.Tenant + "." + k.ID }
+
+func goneKey(of seal.Scope) string { return "key." + of.Tenant + "." + of.Name }
 
 func parseRecordKey(stored string) (RecordKey, bool) {
 	tenant, id, ok := strings.Cut(stored, ".")

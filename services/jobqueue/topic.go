@@ -15,15 +15,15 @@ const topicBuffer = 64
 // Topic fans out news that may be lost: those who do not listen at the moment,
 // or listen too slowly, miss them.
 type Topic struct {
-	nc  *nats.Conn
+	q   *Queue
 	key RecordKey
 }
 
 // Progress returns the topic on which news of a record are fanned out.
-func (q *Queue) Progress(key RecordKey) *Topic { return &Topic{q.nc, key} }
+func (q *Queue) Progress(key RecordKey) *Topic { return &Topic{q, key} }
 
-// Publish sends data, at most MaxPayload, to those who listen. It does not
-// wait.
+// Publish sends data, at most MaxPayload, to those who listen, sealed with the
+// key of the record, which has to be there. It does not wait but for that key.
 func (t *Topic) Publish(data []byte) error {
 	if err := t.key.validate(); err != nil {
 		return err
@@ -31,7 +31,13 @@ func (t *Topic) Publish(data []byte) error {
 	if len(data) > MaxPayload {
 		return fault.InvalidField("data", "news of %d bytes are more than %d", len(data), MaxPayload)
 	}
-	if err := t.nc.Publish(t.key.topic(), data); err != nil {
+	ctx, release := bounded(context.Background())
+	defer release()
+	sealed, err := t.q.seals.SealExisting(ctx, recordScope(t.key), t.key.newsPlace(), data)
+	if err != nil {
+		return fmt.Errorf("seal news: %w", err)
+	}
+	if err := t.q.nc.Publish(t.key.topic(), sealed); err != nil {
 		return fmt.Errorf("publish news: %w", err)
 	}
 	return nil
@@ -44,10 +50,11 @@ func (t *Topic) Subscribe(ctx context.Context) (<-chan []byte, error) {
 		return nil, err
 	}
 	out := make(chan []byte, topicBuffer)
-	sub, err := t.nc.Subscribe(t.key.topic(), func(m *nats.Msg) {
-		for {
+	sub, err := t.q.nc.Subscribe(t.key.topic(), func(m *nats.Msg) {
+		data, _, err := t.q.seals.Open(ctx, t.key.Tenant, t.key.newsPlace(), m.Data)
+		for err == nil {
 			select {
-			case out <- m.Data:
+			case out <- data:
 				return
 			default:
 			}
@@ -64,7 +71,7 @@ func (t *Topic) Subscribe(ctx context.Context) (<-chan []byte, error) {
 	// the closed channel.
 	sub.SetClosedHandler(func(string) { close(out) })
 	// The subscription works from when this returns, for publishers elsewhere too.
-	if err := t.nc.FlushTimeout(apiTimeout); err != nil {
+	if err := t.q.nc.FlushTimeout(apiTimeout); err != nil {
 		_ = sub.Unsubscribe()
 		return nil, fmt.Errorf("subscribe to news: %w", err)
 	}

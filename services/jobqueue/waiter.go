@@ -27,8 +27,14 @@ type waiter struct {
 
 	mu       sync.Mutex
 	progress [][]byte
-	done     *recorded
+	done     *told
 	gone     bool
+}
+
+// told is a result that was told, as it is stored.
+type told struct {
+	sealed   []byte
+	revision uint64
 }
 
 // subscribe begins to listen. The caller calls stop.
@@ -49,7 +55,7 @@ func (w *waiter) hear(m *nats.Msg) {
 		// The markers of deleted and expired results are republished too.
 		if m.Header.Get(headerOperation) == "" && m.Header.Get(headerMarker) == "" {
 			revision, _ := strconv.ParseUint(m.Header.Get(headerSequence), 10, 64)
-			w.done = parseResult(m.Data, revision)
+			w.done = &told{m.Data, revision}
 		}
 	case eventGone:
 		w.gone = true
@@ -67,7 +73,7 @@ func (w *waiter) hear(m *nats.Msg) {
 }
 
 // take returns what was heard since the last call.
-func (w *waiter) take() (progress [][]byte, done *recorded, gone bool) {
+func (w *waiter) take() (progress [][]byte, done *told, gone bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	progress, done, gone = w.progress, w.done, w.gone
