@@ -10,6 +10,7 @@ import (
 	denoiserv1 "github.com/facestudio/facestudio/proto/gen/facestudio/denoiser/v1"
 	"github.com/facestudio/facestudio/services/blob"
 	"github.com/facestudio/facestudio/services/jobqueue"
+	"github.com/facestudio/facestudio/services/seal"
 	"github.com/facestudio/facestudio/services/testkit/stage"
 	"github.com/facestudio/facestudio/services/worker"
 )
@@ -118,7 +119,7 @@ func TestWhatNobodyWantsLeavesNoCheckpoint(t *testing.T) {
 
 func TestABrokenCheckpointIsNone(t *testing.T) {
 	env := stage.Env(t)
-	if err := env.Blobs.Save(t.Context(), stage.Tenant, "denoise/"+owner, []byte("no checkpoint")); err != nil {
+	if err := env.Blobs.Save(t.Context(), seal.Shared(stage.Tenant), "denoise/"+owner, []byte("no checkpoint")); err != nil {
 		t.Fatal(err)
 	}
 	client, _ := queued(t, env.Blobs)

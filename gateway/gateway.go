@@ -92,7 +92,7 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 	}
 	manifest := &env.Bundle.Manifest
 	records := record.New(env.Queue, time.Now)
-	s.eraser = erase.New(env.Blobs, records, env.Log)
+	s.eraser = erase.New(env.Blobs, records, env.Queue, env.Log)
 	settings := api.Settings{
 		Bundle:       env.Bundle.Digest(),
 		Manifest:     manifest,

@@ -47,7 +47,7 @@ func newMesh(t testing.TB) *mesh {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Close)
-	blobs, err := blob.Open(t.Context(), "mem://")
+	blobs, err := blob.Open(t.Context(), "mem://", testkit.Ring(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -88,7 +88,8 @@ func launchIn(t *testing.T, dir string, env []string, name string, args ...strin
 	// It outlives the test's context, to be ended and read in the cleanup.
 	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), filepath.Join(binaries(t), name), args...)
 	p.cmd.Dir = dir
-	p.cmd.Env = append(append(os.Environ(), "FACESTUDIO_LOG_FORMAT=json"), env...)
+	p.cmd.Env = append(append(os.Environ(), "FACESTUDIO_LOG_FORMAT=json",
+		"FACESTUDIO_SEAL_KEY_FILE="+filepath.Join(binaries(t), "seal.keys")), env...)
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

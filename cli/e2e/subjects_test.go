@@ -2,6 +2,8 @@ package e2e_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"image"
 	"io/fs"
@@ -142,9 +144,10 @@ func TestADeletedSubjectEndsItsGeneration(t *testing.T) {
 	pictures(t, generations, request(t))
 }
 
-// TestNothingOfAPersonIsLeft looks for the embedding in all files of the queue,
-// while the subject is enrolled and after it was deleted.
-func TestNothingOfAPersonIsLeft(t *testing.T) {
+// TestNothingOfAPersonIsInTheFiles looks for the embedding, the photo and what
+// was asked for in all files of the queue and of the blob store, while the
+// subject is enrolled and used, and after it was deleted.
+func TestNothingOfAPersonIsInTheFiles(t *testing.T) {
 	s := inSeparateProcesses(t)
 	direct, err := rpc.Dial(s.parts["encoder-svc"].listen, rpc.DialSettings{})
 	if err != nil {
@@ -162,18 +165,27 @@ func TestNothingOfAPersonIsLeft(t *testing.T) {
 	if len(embedding) == 0 {
 		t.Fatalf("there is no embedding: %v", out.GetFaces()[0].GetFault())
 	}
+	const prompt = "a portrait with a red hat that nobody else has"
+	digest := sha256.Sum256(photo)
 	// The mean of one photo may differ from it in the last bits of some values:
 	// any long piece will do.
-	left := func() int {
+	pieces := [][]byte{[]byte(prompt), []byte(hex.EncodeToString(digest[:]))}
+	for at := 0; at+16 <= len(embedding); at += 16 {
+		pieces = append(pieces, embedding[at:at+16])
+	}
+	for at := 0; at+16 <= len(photo); at += 512 {
+		pieces = append(pieces, photo[at:at+16])
+	}
+	find := func() (found int) {
 		t.Helper()
-		found := 0
-		err := filepath.WalkDir(filepath.Join(s.dir, "nats"), func(path string, entry fs.DirEntry, err error) error {
+		err := filepath.WalkDir(s.dir, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() {
 				return err
 			}
 			data, err := os.ReadFile(path)
-			for at := 0; at+16 <= len(embedding); at += 16 {
-				if bytes.Contains(data, embedding[at:at+16]) {
+			data = append(data, path...)
+			for _, piece := range pieces {
+				if bytes.Contains(data, piece) {
 					found++
 				}
 			}
@@ -184,21 +196,46 @@ func TestNothingOfAPersonIsLeft(t *testing.T) {
 		}
 		return found
 	}
+	if err := os.WriteFile(filepath.Join(s.dir, "control"), embedding, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if find() == 0 {
+		t.Fatal("what lies there is not found, so that this test says nothing")
+	}
+	if err := os.Remove(filepath.Join(s.dir, "control")); err != nil {
+		t.Fatal(err)
+	}
+	nothing := func(when string) {
+		t.Helper()
+		if n := find(); n != 0 {
+			t.Errorf("%s: %d pieces of the person are in the files in the clear", when, n)
+		}
+	}
 	subjects := gatewayv1.NewSubjectServiceClient(s.conn)
-	enrolled, err := subjects.CreateSubject(t.Context(), enrolling(photo))
+	asked := enrolling(photo)
+	asked.Subject.KeepPhotos = true
+	enrolled, err := subjects.CreateSubject(t.Context(), asked)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pieces := len(embedding) / 16
-	if n := left(); n == 0 || n > pieces {
-		t.Errorf("%d pieces of %d are in the files: want those of the subject's record, once", n, pieces)
+	nothing("enrolled")
+	generations := gatewayv1.NewGenerationServiceClient(s.conn)
+	asking := func(g *gatewayv1.Generation) { g.Prompt = prompt }
+	byPhoto := request(t, asking, func(g *gatewayv1.Generation) {
+		g.Subjects = []*gatewayv1.GenerationSubject{{Photos: []*mediav1.Picture{inline(photo)}}}
+	})
+	for _, g := range []*gatewayv1.Generation{naming(t, enrolled.GetName(), asking), byPhoto} {
+		created, err := generations.CreateGeneration(t.Context(), &gatewayv1.CreateGenerationRequest{Generation: g})
+		if err != nil {
+			t.Fatal(err)
+		}
+		await(t, generations, created.GetName(), func(*gatewayv1.Progress) { nothing("while it is used") })
 	}
+	nothing("used")
 	if _, err := subjects.DeleteSubject(t.Context(), &gatewayv1.DeleteSubjectRequest{Name: enrolled.GetName()}); err != nil {
 		t.Fatal(err)
 	}
-	if n := left(); n != 0 {
-		t.Errorf("%d pieces of the embedding are still in the files", n)
-	}
+	nothing("deleted")
 }
 
 func TestSubjectsByCommand(t *testing.T) {

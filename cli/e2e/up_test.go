@@ -121,7 +121,7 @@ func TestAWrongStartEndsWithTwo(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			args := append([]string{
-				"--blob-url", "file://" + t.TempDir(), "--listen", "127.0.0.1:0",
+				"--blob-url", "file://" + t.TempDir(), "--seal-key-file", filepath.Join(t.TempDir(), "keys"), "--listen", "127.0.0.1:0",
 				"--bundle", testkit.TinyBundleDir(t), "--bundle-cache", testkit.ModelCache(t), "--ort-library", testkit.Library(t),
 			}, test.args...)
 			out, err := exec.CommandContext(t.Context(), filepath.Join(binaries(t), "denoiser-svc"), args...).CombinedOutput()

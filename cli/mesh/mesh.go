@@ -84,10 +84,6 @@ func (m *Mesh) open(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	if env.Blobs, err = shared.OpenBlobs(ctx); err != nil {
-		return fmt.Errorf("open the pictures in data-dir: %w", err)
-	}
-	m.onClose(env.Blobs.Close)
 	nats, err := embedded.Start(ctx, embedded.Settings{Dir: filepath.Join(c.DataDir, "nats"), Logger: m.log})
 	if err != nil {
 		return fmt.Errorf("start NATS in data-dir: %w", err)
@@ -98,11 +94,20 @@ func (m *Mesh) open(ctx context.Context, c Config) error {
 		return fmt.Errorf("connect to the embedded NATS: %w", err)
 	}
 	m.onClose(func() error { nc.Close(); return nil })
-	queue, err := shared.OpenQueue(ctx, nc, m.log)
+	keeper, err := shared.OpenKeeper(ctx)
+	if err != nil {
+		return err
+	}
+	m.onClose(keeper.Close)
+	queue, err := shared.OpenQueue(ctx, nc, keeper, m.log)
 	if err != nil {
 		return err
 	}
 	m.onClose(func() error { queue.Close(); return nil })
+	if env.Blobs, err = shared.OpenBlobs(ctx, queue.Ring()); err != nil {
+		return fmt.Errorf("open the pictures in data-dir: %w", err)
+	}
+	m.onClose(env.Blobs.Close)
 	guarded := c.Auth
 	if guarded.AdminKeyFile = c.AdminKeyFile(); c.Auth.On {
 		if err := gateway.MakeAdminKey(guarded.AdminKeyFile); err != nil {
@@ -154,6 +159,9 @@ func (m *Mesh) build(ctx context.Context, env worker.Env, s worker.ServeSettings
 	return err
 }
 
+// KeyFile is the file in the data folder with the key-encryption keys.
+const KeyFile = "seal.keys"
+
 // stored are the settings of what lies in the data folder.
 func stored(c Config) (worker.Mesh, error) {
 	dir, err := filepath.Abs(c.DataDir)
@@ -162,6 +170,7 @@ func stored(c Config) (worker.Mesh, error) {
 	}
 	shared := c.Shared
 	shared.BlobURL = (&url.URL{Scheme: "file", Path: filepath.ToSlash(filepath.Join(dir, "blobs"))}).String()
+	shared.SealKeyFile = filepath.Join(dir, KeyFile)
 	shared.Replicas = 1
 	return shared, nil
 }

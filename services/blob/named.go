@@ -4,51 +4,54 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-
-	"gocloud.dev/blob"
-	"gocloud.dev/gcerrors"
+	"errors"
+	"fmt"
 
 	"github.com/facestudio/facestudio/services/fault"
+	"github.com/facestudio/facestudio/services/seal"
 )
 
-// Save stores data for a tenant under a name, in place of what was there, for
-// a day after it was last saved. It is for what work in hand writes again and
-// again; the name is whatever tells that work from all other.
-func (s *Store) Save(ctx context.Context, tenant, name string, data []byte) error {
+// Save stores data of a scope under a name, in place of what was there, for a day
+// after it was last saved. It is for what work in hand writes again and again;
+// the name is whatever tells that work from all other. When the scope's key is
+// destroyed it cannot be read, or saved, any more.
+func (s *Store) Save(ctx context.Context, of seal.Scope, name string, data []byte) error {
 	if len(data) > MaxSize {
 		return fault.InvalidField("data", "%d bytes are more than a blob may have, %d", len(data), MaxSize)
 	}
-	key, err := keyOf(tenant, Day, named(name))
+	key, err := s.keyOf(ctx, of.Tenant, Day, named(name))
 	if err != nil {
 		return err
 	}
-	if err := s.bucket.WriteAll(ctx, key, data, &blob.WriterOptions{DisableContentTypeDetection: true}); err != nil {
-		return unavailable(ctx, err)
+	with := s.seals.SealExisting
+	if of == seal.Shared(of.Tenant) {
+		with = s.seals.Seal
 	}
-	return nil
+	sealed, err := with(ctx, of, place(key), data)
+	if err != nil {
+		return fmt.Errorf("seal what is saved: %w", err)
+	}
+	return s.write(ctx, key, sealed)
 }
 
 // Saved returns what a tenant saved last under a name; false when there is
-// nothing.
+// nothing that can be read.
 func (s *Store) Saved(ctx context.Context, tenant, name string) ([]byte, bool, error) {
-	key, err := keyOf(tenant, Day, named(name))
+	key, err := s.keyOf(ctx, tenant, Day, named(name))
 	if err != nil {
 		return nil, false, err
 	}
-	data, err := s.read(ctx, key)
-	switch {
-	case gcerrors.Code(err) == gcerrors.NotFound:
+	data, there, err := s.read(ctx, tenant, key)
+	if errors.Is(err, seal.ErrDestroyed) {
 		return nil, false, nil
-	case err != nil:
-		return nil, false, unavailable(ctx, err)
 	}
-	return data, true, nil
+	return data, there, err
 }
 
 // Forget removes what a tenant saved under a name. Removing what is not there
 // is no error.
 func (s *Store) Forget(ctx context.Context, tenant, name string) error {
-	key, err := keyOf(tenant, Day, named(name))
+	key, err := s.keyOf(ctx, tenant, Day, named(name))
 	if err != nil {
 		return err
 	}

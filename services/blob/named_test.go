@@ -5,11 +5,12 @@ import (
 	"time"
 
 	"github.com/facestudio/facestudio/services/blob"
+	"github.com/facestudio/facestudio/services/seal"
 )
 
 func TestNamed(t *testing.T) {
 	for _, location := range []string{"mem://", "file://" + t.TempDir()} {
-		store, err := blob.Open(t.Context(), location)
+		store, err := blob.Open(t.Context(), location, ring(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -23,7 +24,7 @@ func TestNamed(t *testing.T) {
 		}
 		has("a", "work/1", "")
 		for _, data := range []string{"first", "second, and longer"} {
-			if err := store.Save(t.Context(), "a", "work/1", []byte(data)); err != nil {
+			if err := store.Save(t.Context(), seal.Shared("a"), "work/1", []byte(data)); err != nil {
 				t.Fatal(err)
 			}
 			has("a", "work/1", data)
@@ -38,7 +39,7 @@ func TestNamed(t *testing.T) {
 			t.Errorf("swept %d, %v", n, err)
 		}
 		has("a", "work/1", "")
-		if err := store.Save(t.Context(), "a", "work/1", []byte("third")); err != nil {
+		if err := store.Save(t.Context(), seal.Shared("a"), "work/1", []byte("third")); err != nil {
 			t.Fatal(err)
 		}
 		for range 2 {
@@ -47,7 +48,7 @@ func TestNamed(t *testing.T) {
 			}
 			has("a", "work/1", "")
 		}
-		if err := store.Save(t.Context(), "../a", "work", nil); err == nil {
+		if err := store.Save(t.Context(), seal.Shared("../a"), "work", nil); err == nil {
 			t.Error("a tenant that leaves its folder was accepted")
 		}
 	}

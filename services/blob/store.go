@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -18,6 +19,7 @@ import (
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
 	"github.com/facestudio/facestudio/services/fault"
+	"github.com/facestudio/facestudio/services/seal"
 )
 
 // The retentions: how long a blob is wanted. They are part of its key, so that
@@ -45,19 +47,30 @@ var (
 )
 
 // Store holds blobs. It is safe for concurrent use.
-type Store struct{ bucket *blob.Bucket }
+type Store struct {
+	bucket *blob.Bucket
+	seals  Sealer
+}
+
+// Sealer seals what is stored; *seal.Ring is one.
+type Sealer interface {
+	Seal(ctx context.Context, of seal.Scope, at seal.Place, value []byte) ([]byte, error)
+	SealExisting(ctx context.Context, of seal.Scope, at seal.Place, value []byte) ([]byte, error)
+	Open(ctx context.Context, tenant string, at seal.Place, sealed []byte) ([]byte, seal.Scope, error)
+	Name(ctx context.Context, of seal.Scope, purpose, text string) (string, error)
+}
 
 // Open opens the store at a URL: file:///an/absolute/directory, which is made
-// when missing, or mem:// for one that lives in this Store alone. The caller
-// closes it.
-func Open(_ context.Context, location string) (*Store, error) {
+// when missing, or mem:// for one that lives in this Store alone. All processes
+// that share a store share the keys of seals. The caller closes it.
+func Open(_ context.Context, location string, seals Sealer) (*Store, error) {
 	u, err := url.Parse(location)
 	if err != nil {
 		return nil, badURL(location, err)
 	}
 	switch u.Scheme {
 	case "mem":
-		return &Store{memblob.OpenBucket(nil)}, nil
+		return &Store{memblob.OpenBucket(nil), seals}, nil
 	case "file":
 		if u.Host != "" || !strings.HasPrefix(u.Path, "/") {
 			return nil, badURL(location, nil)
@@ -74,7 +87,7 @@ func Open(_ context.Context, location string) (*Store, error) {
 			return nil, fault.Wrap(err, fault.Precondition, faultv1.Reason_REASON_CONFIG_INVALID, "blob-url",
 				"the blob directory %s cannot be opened; make it writable or name another", u.Path)
 		}
-		return &Store{bucket}, nil
+		return &Store{bucket, seals}, nil
 	default:
 		return nil, badURL(location, nil)
 	}
@@ -96,12 +109,16 @@ func (s *Store) Put(ctx context.Context, tenant, retention string, data []byte, 
 	}
 	sum := sha256.Sum256(data)
 	digest := hex.EncodeToString(sum[:])
-	key, err := keyOf(tenant, retention, digest)
+	key, err := s.keyOf(ctx, tenant, retention, digest)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.bucket.WriteAll(ctx, key, data, &blob.WriterOptions{DisableContentTypeDetection: true}); err != nil {
-		return nil, unavailable(ctx, err)
+	sealed, err := s.seals.Seal(ctx, seal.Shared(tenant), place(key), data)
+	if err != nil {
+		return nil, fmt.Errorf("seal a blob: %w", err)
+	}
+	if err := s.write(ctx, key, sealed); err != nil {
+		return nil, err
 	}
 	return &mediav1.Blob{Sha256: digest, Size: int64(len(data)), MediaType: mediaType}, nil
 }
@@ -114,16 +131,19 @@ func (s *Store) Get(ctx context.Context, tenant string, b *mediav1.Blob) ([]byte
 	}
 	changed := false
 	for _, retention := range retentions {
-		key, err := keyOf(tenant, retention, b.GetSha256())
+		key, err := s.keyOf(ctx, tenant, retention, b.GetSha256())
 		if err != nil {
 			return nil, err
 		}
-		data, err := s.read(ctx, key)
+		data, there, err := s.read(ctx, tenant, key)
 		switch {
-		case gcerrors.Code(err) == gcerrors.NotFound:
+		case unreadable(err):
+			changed = true
 			continue
 		case err != nil:
-			return nil, unavailable(ctx, err)
+			return nil, err
+		case !there:
+			continue
 		}
 		sum := sha256.Sum256(data)
 		if int64(len(data)) == b.GetSize() && hex.EncodeToString(sum[:]) == b.GetSha256() {
@@ -139,32 +159,76 @@ func (s *Store) Get(ctx context.Context, tenant string, b *mediav1.Blob) ([]byte
 		"there is no blob %s, or it has expired; store it again", b.GetSha256())
 }
 
-// read reads at most one byte more than a blob may have, which Get then sees as
-// a changed size.
-func (s *Store) read(ctx context.Context, key string) ([]byte, error) {
-	r, err := s.bucket.NewReader(ctx, key, nil)
-	if err != nil {
-		return nil, err
+func (s *Store) write(ctx context.Context, key string, sealed []byte) error {
+	if err := s.bucket.WriteAll(ctx, key, sealed, &blob.WriterOptions{DisableContentTypeDetection: true}); err != nil {
+		return unavailable(ctx, err)
 	}
-	defer func() { _ = r.Close() }()
-	return io.ReadAll(io.LimitReader(r, MaxSize+1))
+	return nil
 }
 
-func keyOf(tenant, retention, digest string) (string, error) {
+// read returns what is stored under a key; false when there is nothing. What is
+// larger than a blob may be is cut, which makes it unreadable.
+func (s *Store) read(ctx context.Context, tenant, key string) ([]byte, bool, error) {
+	r, err := s.bucket.NewReader(ctx, key, nil)
+	if gcerrors.Code(err) == gcerrors.NotFound {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, unavailable(ctx, err)
+	}
+	defer func() { _ = r.Close() }()
+	sealed, err := io.ReadAll(io.LimitReader(r, int64(MaxSize+seal.Overhead)))
+	if err != nil {
+		return nil, false, unavailable(ctx, err)
+	}
+	data, _, err := s.seals.Open(ctx, tenant, place(key), sealed)
+	if err != nil {
+		return nil, false, fmt.Errorf("open a blob: %w", err)
+	}
+	return data, true, nil
+}
+
+// unreadable says that what is stored cannot be had any more: it is in the clear
+// or changed, or its key is destroyed.
+func unreadable(err error) bool {
+	return errors.Is(err, seal.ErrUnreadable) || errors.Is(err, seal.ErrDestroyed)
+}
+
+// place binds a blob to its key, which has its tenant, retention and name.
+func place(key string) seal.Place { return seal.Place{Purpose: "blob", Name: key} }
+
+// purpose of the HMACs that digests become.
+const namePurpose = "blob"
+
+// keyOf returns where a tenant's blob is stored: its digest is told by an HMAC of
+// it under the tenant's key, so that who lists a bucket cannot tell whether a
+// picture that they have is there.
+func (s *Store) keyOf(ctx context.Context, tenant, retention, digest string) (string, error) {
+	if err := check(tenant, retention, digest); err != nil {
+		return "", err
+	}
+	name, err := s.seals.Name(ctx, seal.Shared(tenant), namePurpose, digest)
+	if err != nil {
+		return "", fmt.Errorf("name a blob: %w", err)
+	}
+	return fmt.Sprintf("%s/%s/%s", tenant, retention, name), nil
+}
+
+func check(tenant, retention, digest string) error {
 	if !tenantPattern.MatchString(tenant) {
-		return "", fault.InvalidField("tenant", "a tenant is 1 to 63 letters, digits, _ or -")
+		return fault.InvalidField("tenant", "a tenant is 1 to 63 letters, digits, _ or -")
 	}
 	known := false
 	for _, r := range retentions {
 		known = known || r == retention
 	}
 	if !known {
-		return "", fault.InvalidField("retention", "%q is none of %s", retention, strings.Join(retentions, ", "))
+		return fault.InvalidField("retention", "%q is none of %s", retention, strings.Join(retentions, ", "))
 	}
 	if !digestPattern.MatchString(digest) {
-		return "", fault.InvalidField("sha256", "a digest is 64 lower-case hexadecimal digits")
+		return fault.InvalidField("sha256", "a digest is 64 lower-case hexadecimal digits")
 	}
-	return fmt.Sprintf("%s/%s/%s", tenant, retention, digest), nil
+	return nil
 }
 
 func unavailable(ctx context.Context, err error) error {

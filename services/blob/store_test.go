@@ -10,11 +10,31 @@ import (
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
 	"github.com/facestudio/facestudio/services/blob"
 	"github.com/facestudio/facestudio/services/fault"
+	"github.com/facestudio/facestudio/services/seal"
 )
+
+func ring(t *testing.T) *seal.Ring {
+	t.Helper()
+	r, err := seal.NewInMemory(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// only is the one file that a store has of a tenant with a retention.
+func only(t *testing.T, dir, tenant, retention string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, tenant, retention, "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	return files[0]
+}
 
 func open(t *testing.T, location string) *blob.Store {
 	t.Helper()
-	s, err := blob.Open(t.Context(), location)
+	s, err := blob.Open(t.Context(), location, ring(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +83,7 @@ func TestGetRefusesChangedBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(dir, "ada", blob.Week, b.GetSha256())
+	file := only(t, dir, "ada", blob.Week)
 	if err := os.WriteFile(file, []byte("b picture"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +132,7 @@ func TestBadNamesAreRefused(t *testing.T) {
 		t.Fatalf("no picture got %v", err)
 	}
 	for _, location := range []string{"", "s3://bucket", "file://host/dir", "/dir", "%"} {
-		if _, err := blob.Open(t.Context(), location); !fault.Is(err, faultv1.Reason_REASON_CONFIG_INVALID) {
+		if _, err := blob.Open(t.Context(), location, ring(t)); !fault.Is(err, faultv1.Reason_REASON_CONFIG_INVALID) {
 			t.Fatalf("%q got %v", location, err)
 		}
 	}

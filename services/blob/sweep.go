@@ -24,7 +24,7 @@ var ages = map[string]time.Duration{
 // Stored returns when a tenant's blob was last stored with a retention, by the
 // store's clock; false when it is not there.
 func (s *Store) Stored(ctx context.Context, tenant, retention string, b *mediav1.Blob) (time.Time, bool, error) {
-	key, err := keyOf(tenant, retention, b.GetSha256())
+	key, err := s.keyOf(ctx, tenant, retention, b.GetSha256())
 	if err != nil {
 		return time.Time{}, false, err
 	}
@@ -41,7 +41,7 @@ func (s *Store) Stored(ctx context.Context, tenant, retention string, b *mediav1
 // Delete removes a tenant's blob with a retention; the same bytes with another
 // one stay. Removing what is not there is no error.
 func (s *Store) Delete(ctx context.Context, tenant, retention string, b *mediav1.Blob) error {
-	key, err := keyOf(tenant, retention, b.GetSha256())
+	key, err := s.keyOf(ctx, tenant, retention, b.GetSha256())
 	if err != nil {
 		return err
 	}

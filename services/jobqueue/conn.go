@@ -15,6 +15,7 @@ import (
 
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	"github.com/facestudio/facestudio/services/fault"
+	"github.com/facestudio/facestudio/services/seal"
 )
 
 // MaxPayload bounds a request, a response and a message of a stream, in bytes.
@@ -132,11 +133,15 @@ func (c *Conn) prepare(ctx context.Context, r rule, args any) (work, error) {
 	if err != nil {
 		return work{}, err
 	}
+	scope := seal.Shared(call.Tenant)
+	if r.owned() {
+		scope = call.Scope()
+	}
 	deadline, _ := ctx.Deadline()
 	md, _ := metadata.FromOutgoingContext(ctx)
 	return work{
 		address: address{r.stage, c.bundle, call.Class, call.Tenant, key},
-		method:  r.method, owner: call.Owner, deadline: deadline, metadata: md, request: payload, scope: call.scope(r.owned()),
+		method:  r.method, owner: call.Owner, deadline: deadline, metadata: md, request: payload, scope: scope,
 	}, nil
 }
 

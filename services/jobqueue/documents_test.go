@@ -131,7 +131,7 @@ func TestErasedDocumentsAreOverwritten(t *testing.T) {
 	if onDisk(t, dir, secret) {
 		t.Error("the document is in the files in the clear")
 	}
-	sealed, wrapped := stored(t, nc, "KV_things", "$KV.things.ada.1"), stored(t, nc, "KV_keys", "$KV.keys.ada.things-1")
+	sealed, wrapped := stored(t, nc, "KV_things", "$KV.things.ada.1"), stored(t, nc, "KV_data-keys", "$KV.data-keys.ada.things-1")
 	if !onDisk(t, dir, sealed) || !onDisk(t, dir, wrapped) {
 		t.Fatal("the document cannot be seen in the files, so that this test says nothing")
 	}

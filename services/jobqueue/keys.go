@@ -116,10 +116,10 @@ func WorkScope(tenant, record string) seal.Scope {
 	return seal.Scope{Tenant: tenant, Name: "work-" + record}
 }
 
-// scope is what seals a call: that of its record for work that is the owner's
-// alone, else the tenant's.
-func (c Call) scope(owned bool) seal.Scope {
-	if !owned || c.Record == "" {
+// Scope is what seals what belongs to the call alone: that of its record's work,
+// the tenant's when it has no record.
+func (c Call) Scope() seal.Scope {
+	if c.Record == "" {
 		return seal.Shared(c.Tenant)
 	}
 	return WorkScope(c.Tenant, c.Record)

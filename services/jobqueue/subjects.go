@@ -16,7 +16,7 @@ const (
 	recordsName  = "records"
 	secretsName  = "installation"
 	attemptsName = "attempts"
-	keysName     = "keys"
+	keysName     = "data-keys"
 )
 
 // Subjects:

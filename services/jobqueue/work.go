@@ -236,7 +236,7 @@ func (w *recordWorker) work(ctx context.Context, claim *Claim) {
 		call, release = context.WithDeadline(ctx, deadline.AsTime())
 	}
 	defer release()
-	call = WithCall(call, Call{Tenant: claim.key.Tenant, Class: claim.record.GetClass()})
+	call = WithCall(call, Call{Tenant: claim.key.Tenant, Class: claim.record.GetClass(), Record: claim.key.ID})
 	call, end := claim.traced(call)
 	var alive sync.WaitGroup
 	ran := make(chan struct{})

@@ -71,11 +71,16 @@ func (h *Host) open(ctx context.Context, name string, m Mesh, r rpc.Config, t te
 		return err
 	}
 	h.onClose(func() error { nc.Close(); return nil })
-	if h.Queue, err = m.OpenQueue(ctx, nc, h.Log); err != nil {
+	keeper, err := m.OpenKeeper(ctx)
+	if err != nil {
+		return err
+	}
+	h.onClose(keeper.Close)
+	if h.Queue, err = m.OpenQueue(ctx, nc, keeper, h.Log); err != nil {
 		return err
 	}
 	h.onClose(func() error { h.Queue.Close(); return nil })
-	if h.Blobs, err = m.OpenBlobs(ctx); err != nil {
+	if h.Blobs, err = m.OpenBlobs(ctx, h.Queue.Ring()); err != nil {
 		return fmt.Errorf("open blob-url: %w", err)
 	}
 	h.onClose(h.Blobs.Close)

@@ -19,6 +19,7 @@ import (
 	"github.com/facestudio/facestudio/services/config"
 	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/jobqueue"
+	"github.com/facestudio/facestudio/services/seal"
 )
 
 // Mesh is what an operator sets about the things that all processes of a mesh
@@ -43,6 +44,13 @@ type Mesh struct {
 	// BlobURL is where pictures are stored: file:///folder, mem://, or a
 	// bucket as gocloud.dev names it.
 	BlobURL string
+	// SealKeys are the URLs of the key-encryption keys that wrap the data keys of
+	// what is stored, comma-separated, the newest first. Empty: SealKeyFile has
+	// them.
+	SealKeys config.Secret
+	// SealKeyFile is a file with those URLs, one a line. It is made, with a key
+	// that is drawn, when it is missing.
+	SealKeyFile string
 	// Bundle is the folder of the model bundle.
 	Bundle string
 	// BundleCache is the folder of a bundle's fetched files. Empty: .cache/models
@@ -63,6 +71,8 @@ func (m *Mesh) Register(s *config.Set) {
 	s.Duration(&m.NATSWait, "nats-wait", 30*time.Second, "how long a start waits for NATS")
 	s.Int(&m.Replicas, "nats-replicas", 1, "copies of what the queue stores: 1, or 3 in a NATS cluster; the same for all processes")
 	s.String(&m.BlobURL, "blob-url", "", "where pictures are stored: file:///folder, mem:// or a bucket's URL; the same for all processes")
+	s.Secret(&m.SealKeys, "seal-keys", "URLs of the keys that wrap the data keys, comma-separated, the newest first: base64key://... or a key service's; the same for all processes")
+	s.String(&m.SealKeyFile, "seal-key-file", "", "file with those URLs, one a line; made with a key of its own when missing; the same for all processes")
 	m.RegisterBundle(s)
 }
 
@@ -89,6 +99,8 @@ func (m *Mesh) Validate(p *config.Problems) {
 	u, err := url.Parse(m.BlobURL)
 	p.Check(err == nil && u.Scheme != "", "blob-url",
 		"%q is no URL: use file:///folder, the same for all processes of the mesh", config.RedactURL(m.BlobURL))
+	p.Check((m.SealKeys == "") != (m.SealKeyFile == ""), "seal-key-file",
+		"give either seal-key-file, for example /var/lib/facestudio/seal.keys, or seal-keys, the same for all processes of the mesh: what is stored is sealed with them")
 	m.ValidateBundle(p)
 }
 
@@ -106,18 +118,27 @@ func (m *Mesh) OpenBundle() (*bundle.Bundle, error) {
 	return bundle.Open(m.Bundle, bundle.Options{Cache: m.BundleCache, RequireCommercial: m.RequireCommercial})
 }
 
-// OpenQueue makes or checks the queue of the mesh.
-func (m *Mesh) OpenQueue(ctx context.Context, nc *nats.Conn, log *slog.Logger) (*jobqueue.Queue, error) {
-	q, err := jobqueue.Open(ctx, nc, jobqueue.Settings{Replicas: m.Replicas, Logger: log})
+// OpenKeeper opens the key-encryption keys. The caller closes it, after the
+// queue.
+func (m *Mesh) OpenKeeper(ctx context.Context) (*seal.Keeper, error) {
+	if m.SealKeyFile != "" {
+		return seal.OpenKeyFile(ctx, m.SealKeyFile)
+	}
+	return seal.OpenKeeper(ctx, strings.Split(string(m.SealKeys), ",")...)
+}
+
+// OpenQueue makes or checks the queue of the mesh, whose data keys keeper wraps.
+func (m *Mesh) OpenQueue(ctx context.Context, nc *nats.Conn, keeper *seal.Keeper, log *slog.Logger) (*jobqueue.Queue, error) {
+	q, err := jobqueue.Open(ctx, nc, jobqueue.Settings{Replicas: m.Replicas, Keeper: keeper, Logger: log})
 	if err != nil {
 		return nil, fmt.Errorf("open the queue: %w", err)
 	}
 	return q, nil
 }
 
-// OpenBlobs opens the blob store.
-func (m *Mesh) OpenBlobs(ctx context.Context) (*blob.Store, error) {
-	return blob.Open(ctx, m.BlobURL)
+// OpenBlobs opens the blob store, which is sealed with the mesh's data keys.
+func (m *Mesh) OpenBlobs(ctx context.Context, ring *seal.Ring) (*blob.Store, error) {
+	return blob.Open(ctx, m.BlobURL, ring)
 }
 
 // Connect connects to NATS and keeps connecting for NATSWait; the connection

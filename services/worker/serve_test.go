@@ -120,7 +120,12 @@ func TestAStageServesTheQueueAndPlainCallsAndFinishesItsWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	queue, err := jobqueue.Open(t.Context(), nc, jobqueue.Settings{})
+	keeper, err := c.Mesh.OpenKeeper(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = keeper.Close() })
+	queue, err := jobqueue.Open(t.Context(), nc, jobqueue.Settings{Keeper: keeper})
 	if err != nil {
 		t.Fatal(err)
 	}

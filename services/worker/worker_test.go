@@ -23,7 +23,7 @@ func configured(t *testing.T, args ...string) (worker.Config, error) {
 	var c worker.Config
 	args = append([]string{
 		"--bundle", testkit.TinyBundleDir(t), "--bundle-cache", testkit.ModelCache(t),
-		"--ort-library", testkit.Library(t), "--blob-url", "file://" + t.TempDir(), "--log-level=error",
+		"--ort-library", testkit.Library(t), "--blob-url", "file://" + t.TempDir(), "--seal-key-file", filepath.Join(t.TempDir(), "keys"), "--log-level=error",
 	}, args...)
 	err := config.NewSet("test-svc", &c).Load(args, none)
 	return c, err
@@ -45,6 +45,8 @@ func TestValidate(t *testing.T) {
 		{"two replicas", []string{"--nats-replicas=2"}, "nats-replicas"},
 		{"no wait", []string{"--nats-wait=0s"}, "nats-wait"},
 		{"blob folder without a scheme", []string{"--blob-url=/tmp"}, "blob-url"},
+		{"no keys", []string{"--seal-key-file="}, "seal-key-file"},
+		{"keys twice", []string{"--seal-keys=base64key://"}, "seal-key-file"},
 		{"no bundle in the folder", []string{"--bundle", empty}, "bundle"},
 		{"unknown provider", []string{"--provider=gpu"}, "provider"},
 		{"library for a provider that is built in", []string{"--provider-library", testkit.Library(t)}, "provider-library"},

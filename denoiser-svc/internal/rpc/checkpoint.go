@@ -17,6 +17,7 @@ import (
 	"github.com/facestudio/facestudio/services/diffusion"
 	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/jobqueue"
+	"github.com/facestudio/facestudio/services/seal"
 )
 
 const (
@@ -33,6 +34,7 @@ type checkpoint struct {
 	blobs        Blobs
 	log          *slog.Logger
 	tenant, name string
+	of           seal.Scope
 	request      []byte
 }
 
@@ -50,7 +52,7 @@ func (s *Server) checkpoint(call jobqueue.Call, req *denoiserv1.DenoiseRequest) 
 		sum.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(part))))
 		sum.Write(part)
 	}
-	return &checkpoint{blobs: s.Blobs, log: s.Log, tenant: call.Tenant, name: "denoise/" + call.Owner, request: sum.Sum(nil)}
+	return &checkpoint{blobs: s.Blobs, log: s.Log, tenant: call.Tenant, name: "denoise/" + call.Owner, of: call.Scope(), request: sum.Sum(nil)}
 }
 
 // Load implements paint.Checkpoints.
@@ -78,7 +80,7 @@ func (c *checkpoint) Save(ctx context.Context, s sample.State) {
 	}
 	data, err := proto.Marshal(m)
 	if err == nil {
-		err = c.blobs.Save(ctx, c.tenant, c.name, data)
+		err = c.blobs.Save(ctx, c.of, c.name, data)
 	}
 	if err != nil {
 		c.warn(ctx, "save", err)

@@ -14,13 +14,14 @@ import (
 	"github.com/facestudio/facestudio/services/bundle"
 	"github.com/facestudio/facestudio/services/diffusion"
 	"github.com/facestudio/facestudio/services/jobqueue"
+	"github.com/facestudio/facestudio/services/seal"
 )
 
 // Blobs gives and takes the bytes of pictures.
 type Blobs interface {
 	Picture(ctx context.Context, tenant string, p *mediav1.Picture) ([]byte, error)
 	PutPicture(ctx context.Context, tenant, retention string, data []byte, mediaType string) (*mediav1.Picture, error)
-	Save(ctx context.Context, tenant, name string, data []byte) error
+	Save(ctx context.Context, of seal.Scope, name string, data []byte) error
 	Saved(ctx context.Context, tenant, name string) ([]byte, bool, error)
 	Forget(ctx context.Context, tenant, name string) error
 }

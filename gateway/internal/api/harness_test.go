@@ -61,7 +61,7 @@ func open(t *testing.T) *harness {
 		t.Fatal(err)
 	}
 	t.Cleanup(q.Close)
-	blobs, err := blob.Open(t.Context(), "mem://")
+	blobs, err := blob.Open(t.Context(), "mem://", testkit.Ring(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,8 @@
-// Package erase removes face photos that no generation needs any more, soon
-// after the generation that brought them has ended, and sweeps blobs whose
-// retention is over. What it misses, because a gateway died with it in mind,
-// the sweep takes later.
+// Package erase removes what no generation needs any more, soon after it has
+// ended: its face photos, and the data key of the work on it, with which its
+// requests to the stages, their results and their checkpoints go. It sweeps blobs
+// whose retention is over and data keys of generations that have expired. What it
+// misses, because a gateway died with it in mind, the sweep takes later.
 package erase
 
 import (
@@ -12,9 +13,11 @@ import (
 	"time"
 
 	"github.com/facestudio/facestudio/gateway/internal/record"
+	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
 	"github.com/facestudio/facestudio/services/blob"
+	"github.com/facestudio/facestudio/services/jobqueue"
 )
 
 // retention is that of the photos to erase. The few that were uploaded for
@@ -44,6 +47,14 @@ type Generations interface {
 	List(ctx context.Context, tenant string) ([]*gatewayv1.Generation, error)
 }
 
+// Work has the data keys of the work on generations; *jobqueue.Queue is one.
+type Work interface {
+	// ForgetWork destroys one.
+	ForgetWork(ctx context.Context, key jobqueue.RecordKey) (bool, error)
+	// SweepKeys destroys those of generations that are no more.
+	SweepKeys(ctx context.Context, now time.Time) (destroyed int, err error)
+}
+
 // photos are blobs by their digest.
 type photos map[string]*mediav1.Blob
 
@@ -51,21 +62,38 @@ type photos map[string]*mediav1.Blob
 type Eraser struct {
 	blobs       Blobs
 	generations Generations
+	work        Work
 	log         *slog.Logger
 
 	mu sync.Mutex
 	// due has the photos of generations that have ended, by tenant.
 	due map[string]photos
+	// over are generations whose work is to be forgotten.
+	over []jobqueue.RecordKey
 }
 
 // New returns an eraser; Run runs it.
-func New(blobs Blobs, generations Generations, log *slog.Logger) *Eraser {
-	return &Eraser{blobs: blobs, generations: generations, log: log, due: make(map[string]photos)}
+func New(blobs Blobs, generations Generations, work Work, log *slog.Logger) *Eraser {
+	return &Eraser{blobs: blobs, generations: generations, work: work, log: log, due: make(map[string]photos)}
 }
 
-// Ended says that a generation has ended: its face photos may go.
+// Ended says that a generation has ended: its face photos may go, and so may the
+// work on it.
 func (e *Eraser) Ended(tenant string, g *gatewayv1.Generation) {
 	e.add(tenant, facesOf(g))
+	if id, ok := record.ParseName(g.GetName()); ok && !keepsWork(g) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.over = append(e.over, jobqueue.RecordKey{Tenant: tenant, ID: id})
+	}
+}
+
+// keepsWork tells whether the operator may still look into the work on a
+// generation, as dead letters: when it failed, unless because a person was
+// deleted.
+func keepsWork(g *gatewayv1.Generation) bool {
+	return g.GetState() == gatewayv1.State_STATE_FAILED &&
+		g.GetFault().GetReason() != faultv1.Reason_REASON_UNKNOWN_SUBJECT
 }
 
 // Drop says that photos were looked at and may go, unless a generation under
@@ -87,12 +115,12 @@ func (e *Eraser) add(tenant string, more photos) {
 	maps.Copy(e.due[tenant], more)
 }
 
-func (e *Eraser) take() map[string]photos {
+func (e *Eraser) take() (map[string]photos, []jobqueue.RecordKey) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	due := e.due
-	e.due = make(map[string]photos)
-	return due
+	due, over := e.due, e.over
+	e.due, e.over = make(map[string]photos), nil
+	return due, over
 }
 
 // Run erases now and then until ctx ends, and then once more.
@@ -124,12 +152,28 @@ func (e *Eraser) sweep(ctx context.Context) {
 	if removed > 0 {
 		e.log.InfoContext(ctx, "expired pictures are removed", slog.Int("count", removed))
 	}
+	destroyed, err := e.work.SweepKeys(ctx, time.Now())
+	if err != nil && ctx.Err() == nil {
+		e.log.WarnContext(ctx, "sweep of data keys failed", slog.Any("error", err))
+	}
+	if destroyed > 0 {
+		e.log.InfoContext(ctx, "data keys of expired generations are destroyed", slog.Int("count", destroyed))
+	}
 }
 
-// erase removes all photos that are due; those of a tenant where that fails
-// stay due.
+// erase removes all that is due; where that fails it stays due.
 func (e *Eraser) erase(ctx context.Context) {
-	for tenant, due := range e.take() {
+	photos, over := e.take()
+	for i, key := range over {
+		if _, err := e.work.ForgetWork(ctx, key); err != nil {
+			e.log.WarnContext(ctx, "the work on generations is not forgotten yet", slog.Any("error", err))
+			e.mu.Lock()
+			e.over = append(e.over, over[i:]...)
+			e.mu.Unlock()
+			break
+		}
+	}
+	for tenant, due := range photos {
 		if err := e.eraseOf(ctx, tenant, due); err != nil {
 			e.log.WarnContext(ctx, "photos are not removed yet", slog.Any("error", err))
 			e.add(tenant, due)

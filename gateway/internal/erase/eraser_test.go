@@ -2,15 +2,20 @@ package erase_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/facestudio/facestudio/gateway/internal/erase"
+	"github.com/facestudio/facestudio/gateway/internal/record"
+	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
 	"github.com/facestudio/facestudio/services/blob"
+	"github.com/facestudio/facestudio/services/jobqueue"
+	"github.com/facestudio/facestudio/services/testkit"
 )
 
 const tenant = "acme"
@@ -21,6 +26,25 @@ type house struct {
 	list []*gatewayv1.Generation
 	// onList is called while an eraser looks at the generations.
 	onList func()
+	// forgotten are the generations whose work was forgotten, and fail how often
+	// that fails first.
+	forgotten []jobqueue.RecordKey
+	fail      int
+	sweeps    int
+}
+
+func (h *house) ForgetWork(_ context.Context, key jobqueue.RecordKey) (bool, error) {
+	if h.fail > 0 {
+		h.fail--
+		return false, errors.New("away")
+	}
+	h.forgotten = append(h.forgotten, key)
+	return true, nil
+}
+
+func (h *house) SweepKeys(context.Context, time.Time) (int, error) {
+	h.sweeps++
+	return 0, nil
 }
 
 func (h *house) List(context.Context, string) ([]*gatewayv1.Generation, error) {
@@ -86,7 +110,7 @@ func TestPhotosOfEndedGenerationsGo(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				store, err := blob.Open(t.Context(), "mem://")
+				store, err := blob.Open(t.Context(), "mem://", testkit.Ring(t))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -98,7 +122,7 @@ func TestPhotosOfEndedGenerationsGo(t *testing.T) {
 				if test.onList != nil {
 					h.onList = func() { test.onList(t, h) }
 				}
-				e := erase.New(h, h, slog.New(slog.DiscardHandler))
+				e := erase.New(h, h, h, slog.New(slog.DiscardHandler))
 				ctx, stop := context.WithCancel(t.Context())
 				done := make(chan struct{})
 				go func() {
@@ -121,14 +145,14 @@ func TestPhotosOfEndedGenerationsGo(t *testing.T) {
 }
 
 func TestStopErasesOnceMore(t *testing.T) {
-	store, err := blob.Open(t.Context(), "mem://")
+	store, err := blob.Open(t.Context(), "mem://", testkit.Ring(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = store.Close() }()
 	h := &house{Store: store}
 	photo, result := h.photo(t, blob.Day, "photo"), h.photo(t, blob.Week, "result")
-	e := erase.New(h, h, slog.New(slog.DiscardHandler))
+	e := erase.New(h, h, h, slog.New(slog.DiscardHandler))
 	e.Ended(tenant, generation(gatewayv1.State_STATE_FAILED, nil, photo, result))
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
@@ -142,7 +166,7 @@ func TestStopErasesOnceMore(t *testing.T) {
 }
 
 func TestDroppedPhotosGoUnlessAGenerationNeedsThem(t *testing.T) {
-	store, err := blob.Open(t.Context(), "mem://")
+	store, err := blob.Open(t.Context(), "mem://", testkit.Ring(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +175,7 @@ func TestDroppedPhotosGoUnlessAGenerationNeedsThem(t *testing.T) {
 	enrolled, used := h.photo(t, blob.Day, "photo"), h.photo(t, blob.Day, "another")
 	h.photo(t, blob.Kept, "photo")
 	h.list = []*gatewayv1.Generation{generation(gatewayv1.State_STATE_RUNNING, nil, used)}
-	e := erase.New(h, h, slog.New(slog.DiscardHandler))
+	e := erase.New(h, h, h, slog.New(slog.DiscardHandler))
 	e.Drop(tenant, []*mediav1.Blob{enrolled.GetBlob(), used.GetBlob()})
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
@@ -163,5 +187,50 @@ func TestDroppedPhotosGoUnlessAGenerationNeedsThem(t *testing.T) {
 	}
 	if _, there, _ := h.Stored(t.Context(), tenant, blob.Day, used.GetBlob()); !there {
 		t.Error("a photo that a generation uses is gone")
+	}
+}
+
+func TestWorkIsForgottenUnlessItFailed(t *testing.T) {
+	failed := func(why faultv1.Reason) *gatewayv1.Generation {
+		g := generation(gatewayv1.State_STATE_FAILED, nil)
+		g.Fault = &faultv1.Fault{Reason: why}
+		return g
+	}
+	for name, test := range map[string]struct {
+		g    *gatewayv1.Generation
+		fail int
+		want int
+	}{
+		"succeeded":           {generation(gatewayv1.State_STATE_SUCCEEDED, nil), 0, 1},
+		"cancelled":           {generation(gatewayv1.State_STATE_CANCELLED, nil), 0, 1},
+		"failed":              {failed(faultv1.Reason_REASON_ATTEMPTS_EXHAUSTED), 0, 0},
+		"a person is deleted": {failed(faultv1.Reason_REASON_UNKNOWN_SUBJECT), 0, 1},
+		"the store is away":   {generation(gatewayv1.State_STATE_SUCCEEDED, nil), 2, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store, err := blob.Open(t.Context(), "mem://", testkit.Ring(t))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = store.Close() }()
+				h := &house{Store: store, fail: test.fail}
+				e := erase.New(h, h, h, slog.New(slog.DiscardHandler))
+				ctx, stop := context.WithCancel(t.Context())
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					e.Run(ctx)
+				}()
+				test.g.Name = record.Name("00000000000000000000000001")
+				e.Ended(tenant, test.g)
+				time.Sleep(61 * time.Minute)
+				stop()
+				<-done
+				if len(h.forgotten) != test.want || h.sweeps != 2 {
+					t.Errorf("forgot %v, swept %d times", h.forgotten, h.sweeps)
+				}
+			})
+		})
 	}
 }

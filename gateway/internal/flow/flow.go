@@ -243,6 +243,7 @@ func (r *run) call(ctx context.Context, stage string, index int) context.Context
 	return jobqueue.WithCall(ctx, jobqueue.Call{
 		Tenant: r.job.Key.Tenant,
 		Class:  r.job.Class,
+		Record: r.job.Key.ID,
 		Owner:  fmt.Sprintf("generations/%s/%s/%d", r.job.Key.ID, stage, index),
 	})
 }
@@ -252,6 +253,7 @@ func (r *run) about(ctx context.Context, stage, field string) context.Context {
 	return jobqueue.WithCall(ctx, jobqueue.Call{
 		Tenant: r.job.Key.Tenant,
 		Class:  r.job.Class,
+		Record: r.job.Key.ID,
 		Owner:  fmt.Sprintf("generations/%s/%s/%s", r.job.Key.ID, stage, field),
 	})
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/facestudio/facestudio/services/bundle"
 	"github.com/facestudio/facestudio/services/imaging"
 	"github.com/facestudio/facestudio/services/jobqueue"
+	"github.com/facestudio/facestudio/services/testkit"
 )
 
 const (
@@ -45,7 +46,7 @@ type fixture struct {
 
 func open(t *testing.T) *fixture {
 	t.Helper()
-	blobs, err := blob.Open(context.Background(), "mem://")
+	blobs, err := blob.Open(context.Background(), "mem://", testkit.Ring(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ const Tenant = "test"
 // slot, and an empty blob store in memory.
 func Env(tb testing.TB) worker.Env {
 	tb.Helper()
-	blobs, err := blob.Open(tb.Context(), "mem://")
+	blobs, err := blob.Open(tb.Context(), "mem://", testkit.Ring(tb))
 	if err != nil {
 		tb.Fatal(err)
 	}
