@@ -229,7 +229,13 @@ func TestNothingOfAPersonIsInTheFiles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		await(t, generations, created.GetName(), func(*gatewayv1.Progress) { nothing("while it is used") })
+		looked := false
+		await(t, generations, created.GetName(), func(p *gatewayv1.Progress) {
+			if p.GetStep() > 0 && !looked {
+				looked = true
+				nothing("while it is used")
+			}
+		})
 	}
 	nothing("used")
 	if _, err := subjects.DeleteSubject(t.Context(), &gatewayv1.DeleteSubjectRequest{Name: enrolled.GetName()}); err != nil {
