@@ -35,6 +35,8 @@ var rooms = map[string][]string{
 	"github.com/nats-io/nats.go/jetstream":   {"services/jobqueue", "cli/e2e"},
 	"github.com/nats-io/nats-server/v2":      {"services/jobqueue", "cli/e2e"},
 	"gocloud.dev/blob":                       {"services/blob"},
+	"gocloud.dev/secrets":                    {"services/seal"},
+	"golang.org/x/crypto":                    {"services/seal"},
 	"google.golang.org/genproto/googleapis/": {"services/fault", "proto/client"},
 }
 
