@@ -94,12 +94,7 @@ func (m *Mesh) open(ctx context.Context, c Config) error {
 		return fmt.Errorf("connect to the embedded NATS: %w", err)
 	}
 	m.onClose(func() error { nc.Close(); return nil })
-	keeper, err := shared.OpenKeeper(ctx)
-	if err != nil {
-		return err
-	}
-	m.onClose(keeper.Close)
-	queue, err := shared.OpenQueue(ctx, nc, keeper, m.log)
+	queue, err := shared.OpenQueue(ctx, nc, m.log)
 	if err != nil {
 		return err
 	}

@@ -47,8 +47,8 @@ type Settings struct {
 	// Recheck is how often a waiting caller looks whether its work is still
 	// there, beside being told; default 5 s.
 	Recheck time.Duration
-	// Keeper wraps the data keys that seal what the queue stores; the caller
-	// closes it after the Queue. Nil: a key that lies in the queue itself wraps
+	// Keeper wraps the data keys that seal what the queue stores. The Queue closes
+	// it, also when Open fails. Nil: a key that lies in the queue itself wraps
 	// them, so that what is erased is gone, but whoever reads the queue can read
 	// what is there. That is for tests.
 	Keeper *seal.Keeper
@@ -80,8 +80,7 @@ type Queue struct {
 	log      *slog.Logger
 
 	goneKeys *nats.Subscription
-	// ownKeeper is closed with the queue.
-	ownKeeper *seal.Keeper
+	keeper   *seal.Keeper
 
 	status chan nats.Status
 	wg     sync.WaitGroup
@@ -142,6 +141,14 @@ func atLeast[T cmp.Ordered](name string, value, least T) error {
 // when the server is too old or has no JetStream. A cluster that has no leader yet
 // is waited for, 30 s at most. The caller closes the Queue, then nc.
 func Open(ctx context.Context, nc *nats.Conn, s Settings) (*Queue, error) {
+	q, err := openQueue(ctx, nc, s)
+	if err != nil && s.Keeper != nil {
+		return nil, errors.Join(err, s.Keeper.Close())
+	}
+	return q, err
+}
+
+func openQueue(ctx context.Context, nc *nats.Conn, s Settings) (*Queue, error) {
 	s, err := s.withDefaults()
 	if err != nil {
 		return nil, err
@@ -152,7 +159,7 @@ func Open(ctx context.Context, nc *nats.Conn, s Settings) (*Queue, error) {
 	}
 	q := &Queue{
 		settings: s, nc: nc, js: js, log: s.Logger, tracer: s.Tracer.Tracer(instrumentation), meter: s.Meter.Meter(instrumentation),
-		reconnected: make(chan struct{}),
+		reconnected: make(chan struct{}), keeper: s.Keeper,
 	}
 	if q.metrics, err = newMetrics(q.meter); err != nil {
 		return nil, fmt.Errorf("make the metrics: %w", err)
@@ -211,21 +218,19 @@ func (q *Queue) open(ctx context.Context) (err error) {
 // openKeys opens the data keys. Without a keeper of the caller's, what wraps them
 // is drawn once and lies beside them.
 func (q *Queue) openKeys(ctx context.Context, installation jetstream.KeyValue) (err error) {
-	keeper := cmp.Or(q.settings.Keeper, q.ownKeeper)
-	if keeper == nil {
+	if q.keeper == nil {
 		drawn, err := secret(ctx, installation, keySecretKey)
 		if err != nil {
 			return err
 		}
-		if keeper, err = seal.OpenDerived(ctx, [secretSize]byte(drawn)); err != nil {
+		if q.keeper, err = seal.OpenDerived(ctx, [secretSize]byte(drawn)); err != nil {
 			return err
 		}
-		q.ownKeeper = keeper
 	}
 	if q.keys, err = openKeys(ctx, q); err != nil {
 		return err
 	}
-	q.ring, err = seal.New(q.keys, keeper)
+	q.ring, err = seal.New(q.keys, q.keeper)
 	q.seals = q.ring
 	return err
 }
@@ -236,8 +241,8 @@ func (q *Queue) Close() {
 	_ = q.goneKeys.Unsubscribe()
 	q.nc.RemoveStatusListener(q.status)
 	q.wg.Wait()
-	if q.ownKeeper != nil {
-		_ = q.ownKeeper.Close()
+	if err := q.keeper.Close(); err != nil {
+		q.log.Warn("the key-encryption keys are not closed", "error", err)
 	}
 }
 

@@ -262,7 +262,6 @@ func TestOpenTellsWrongKeys(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = k.Close() })
 		return k
 	}
 	s := quick()

@@ -71,12 +71,7 @@ func (h *Host) open(ctx context.Context, name string, m Mesh, r rpc.Config, t te
 		return err
 	}
 	h.onClose(func() error { nc.Close(); return nil })
-	keeper, err := m.OpenKeeper(ctx)
-	if err != nil {
-		return err
-	}
-	h.onClose(keeper.Close)
-	if h.Queue, err = m.OpenQueue(ctx, nc, keeper, h.Log); err != nil {
+	if h.Queue, err = m.OpenQueue(ctx, nc, h.Log); err != nil {
 		return err
 	}
 	h.onClose(func() error { h.Queue.Close(); return nil })

@@ -118,17 +118,24 @@ func (m *Mesh) OpenBundle() (*bundle.Bundle, error) {
 	return bundle.Open(m.Bundle, bundle.Options{Cache: m.BundleCache, RequireCommercial: m.RequireCommercial})
 }
 
-// OpenKeeper opens the key-encryption keys. The caller closes it, after the
-// queue.
-func (m *Mesh) OpenKeeper(ctx context.Context) (*seal.Keeper, error) {
-	if m.SealKeyFile != "" {
+// openKeeper opens the key-encryption keys; nil when no setting has any.
+func (m *Mesh) openKeeper(ctx context.Context) (*seal.Keeper, error) {
+	switch {
+	case m.SealKeyFile != "":
 		return seal.OpenKeyFile(ctx, m.SealKeyFile)
+	case m.SealKeys != "":
+		return seal.OpenKeeper(ctx, strings.Split(string(m.SealKeys), ",")...)
+	default:
+		return nil, nil
 	}
-	return seal.OpenKeeper(ctx, strings.Split(string(m.SealKeys), ",")...)
 }
 
-// OpenQueue makes or checks the queue of the mesh, whose data keys keeper wraps.
-func (m *Mesh) OpenQueue(ctx context.Context, nc *nats.Conn, keeper *seal.Keeper, log *slog.Logger) (*jobqueue.Queue, error) {
+// OpenQueue makes or checks the queue of the mesh.
+func (m *Mesh) OpenQueue(ctx context.Context, nc *nats.Conn, log *slog.Logger) (*jobqueue.Queue, error) {
+	keeper, err := m.openKeeper(ctx)
+	if err != nil {
+		return nil, err
+	}
 	q, err := jobqueue.Open(ctx, nc, jobqueue.Settings{Replicas: m.Replicas, Keeper: keeper, Logger: log})
 	if err != nil {
 		return nil, fmt.Errorf("open the queue: %w", err)

@@ -120,12 +120,7 @@ func TestAStageServesTheQueueAndPlainCallsAndFinishesItsWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	keeper, err := c.Mesh.OpenKeeper(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = keeper.Close() })
-	queue, err := jobqueue.Open(t.Context(), nc, jobqueue.Settings{Keeper: keeper})
+	queue, err := c.Mesh.OpenQueue(t.Context(), nc, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
