@@ -2,15 +2,22 @@ package gateway_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -34,7 +41,7 @@ type guarded struct {
 	admin   string
 }
 
-func newGuarded(t *testing.T) *guarded {
+func newGuarded(t *testing.T, change ...func(*gateway.Auth)) *guarded {
 	t.Helper()
 	m := newMesh(t)
 	file := filepath.Join(t.TempDir(), "admin.key")
@@ -45,9 +52,13 @@ func newGuarded(t *testing.T) *guarded {
 	if err != nil {
 		t.Fatal(err)
 	}
+	set := gateway.Auth{On: true, AdminKeyFile: file}
+	for _, do := range change {
+		do(&set)
+	}
 	queue, _ := m.open()
 	s, err := gateway.New(t.Context(), gateway.Env{
-		Bundle: m.bundle, Queue: queue, Blobs: m.blobs, Log: quiet, Auth: gateway.Auth{On: true, AdminKeyFile: file},
+		Bundle: m.bundle, Queue: queue, Blobs: m.blobs, Log: quiet, Auth: set,
 	}, gateway.Config{Grace: time.Second})
 	if err != nil {
 		t.Fatal(err)
@@ -190,6 +201,61 @@ func TestKeysOverHTTP(t *testing.T) {
 				if strings.Contains(body, key) {
 					t.Errorf("the answer tells a key: %s", body)
 				}
+			}
+		})
+	}
+}
+
+func TestTokensOverGRPC(t *testing.T) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: private.Public(), KeyID: "a", Use: "sig"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "keys.json")
+	if err := os.WriteFile(file, keys, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var issuer *httptest.Server
+	issuer = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/keys" {
+			_, _ = w.Write(keys)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(map[string]string{"issuer": issuer.URL, "jwks_uri": issuer.URL + "/keys"})
+	}))
+	t.Cleanup(issuer.Close)
+	signs, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: private, KeyID: "a"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := func(audience string) string {
+		text, err := jwt.Signed(signs).Claims(map[string]any{
+			"iss": issuer.URL, "aud": audience, "sub": "ada", "https://facestudio.example/tenant": "acme",
+			"permissions": []string{"generations:read"}, "exp": time.Now().Add(time.Hour).Unix(),
+		}).Serialize()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	for name, where := range map[string]string{"discovered": "", "at a URL": issuer.URL + "/keys", "in a file": file} {
+		t.Run(name, func(t *testing.T) {
+			g := newGuarded(t, func(c *gateway.Auth) {
+				c.Issuer, c.Audiences, c.Keys = issuer.URL, []string{"facestudio"}, where
+				c.TenantClaim, c.ScopeClaim = "https://facestudio.example/tenant", "permissions"
+			})
+			if err := g.list(token("facestudio")); err != nil {
+				t.Errorf("a token: %v", err)
+			}
+			if err := g.list(token("other")); !fault.Is(err, faultv1.Reason_REASON_CREDENTIALS_INVALID) {
+				t.Errorf("another audience: %v", err)
+			}
+			if err := g.list(g.key("acme", "generations:read").GetSecret()); err != nil {
+				t.Errorf("a key beside tokens: %v", err)
 			}
 		})
 	}
