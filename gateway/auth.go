@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel"
+
 	"github.com/facestudio/facestudio/gateway/internal/admin"
 	"github.com/facestudio/facestudio/gateway/internal/auth"
 	"github.com/facestudio/facestudio/services/config"
@@ -119,9 +121,9 @@ func (s *Service) openAuth(ctx context.Context, env Env) error {
 	}
 	s.keys = admin.NewKeys(admin.KeysSettings{Store: store, Forget: ring.Forget, Now: time.Now, Log: env.Log})
 	if env.Auth.On {
-		s.guard = auth.NewGuard(ring, tokens(ctx, env))
+		s.guard, err = auth.Observe(auth.NewGuard(ring, tokens(ctx, env)), otel.GetMeterProvider())
 	}
-	return nil
+	return err
 }
 
 // tokens is the verifier of tokens; nil when none are taken. An issuer that

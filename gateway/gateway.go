@@ -18,7 +18,6 @@ import (
 
 	"github.com/facestudio/facestudio/gateway/internal/admin"
 	"github.com/facestudio/facestudio/gateway/internal/api"
-	"github.com/facestudio/facestudio/gateway/internal/auth"
 	"github.com/facestudio/facestudio/gateway/internal/conductor"
 	"github.com/facestudio/facestudio/gateway/internal/erase"
 	"github.com/facestudio/facestudio/gateway/internal/flow"
@@ -26,6 +25,7 @@ import (
 	"github.com/facestudio/facestudio/services/blob"
 	"github.com/facestudio/facestudio/services/bundle"
 	"github.com/facestudio/facestudio/services/jobqueue"
+	"github.com/facestudio/facestudio/services/rpc"
 )
 
 // Env is what a gateway is built from. The caller of New keeps owning it.
@@ -47,7 +47,7 @@ type Service struct {
 	config    Config
 	admin     *admin.Service
 	keys      *admin.Keys
-	guard     *auth.Guard
+	guard     rpc.Guard
 	api       *api.Service
 	bundles   *api.Bundles
 	subjects  *api.Subjects

@@ -106,9 +106,8 @@ func TenantOf(ctx context.Context) string {
 	return DefaultTenant
 }
 
-// caller tells for whom a call is made, as the call itself says: who lets
-// strangers reach a gateway puts something before it that knows them and sets
-// the tenant.
+// caller tells for whom a call is made: what the server's guard found out or,
+// without one, what the call itself says.
 func caller(ctx context.Context) (jobqueue.Call, error) {
 	call, _ := jobqueue.CallFrom(ctx)
 	call.Tenant = TenantOf(ctx)

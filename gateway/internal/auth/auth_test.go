@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"google.golang.org/grpc/metadata"
 
 	"github.com/facestudio/facestudio/gateway/internal/auth"
@@ -97,6 +99,31 @@ func TestAdmission(t *testing.T) {
 			}
 		})
 	}
+	t.Run("counted", func(t *testing.T) {
+		reader := metric.NewManualReader()
+		observed, err := auth.Observe(g, metric.NewMeterProvider(metric.WithReader(reader)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx := metadata.NewIncomingContext(t.Context(), metadata.Pairs(auth.Header, "Bearer "+key))
+		if _, err := observed.Admit(ctx, get); err != nil {
+			t.Fatal(err)
+		}
+		_, err = observed.Admit(ctx, dead)
+		refused(t, "an operator's call", err, scope)
+		var all metricdata.ResourceMetrics
+		if err := reader.Collect(t.Context(), &all); err != nil {
+			t.Fatal(err)
+		}
+		counts := map[string]int64{}
+		for _, point := range all.ScopeMetrics[0].Metrics[0].Data.(metricdata.Sum[int64]).DataPoints {
+			outcome, _ := point.Attributes.Value("outcome")
+			counts[outcome.AsString()] = point.Value
+		}
+		if len(counts) != 2 || counts["OK"] != 1 || counts["SCOPE_MISSING"] != 1 {
+			t.Errorf("counted %v", counts)
+		}
+	})
 	t.Run("tokens where none are taken", func(t *testing.T) {
 		ctx := metadata.NewIncomingContext(context.Background(), metadata.Pairs(auth.Header, "Bearer "+token))
 		_, err := auth.NewGuard(keys, nil).Admit(ctx, get)
