@@ -90,9 +90,10 @@ func (g *guarded) as(key string) context.Context {
 	return metadata.AppendToOutgoingContext(g.t.Context(), "authorization", "Bearer "+key)
 }
 
-func (g *guarded) key(tenant string, scopes ...string) *adminv1.CreateKeyResponse {
+// key makes a key of acme.
+func (g *guarded) key(scopes ...string) *adminv1.CreateKeyResponse {
 	g.t.Helper()
-	made, err := adminv1.NewKeyServiceClient(g.conn).CreateKey(g.as(g.admin), &adminv1.CreateKeyRequest{Tenant: tenant, Scopes: scopes})
+	made, err := adminv1.NewKeyServiceClient(g.conn).CreateKey(g.as(g.admin), &adminv1.CreateKeyRequest{Tenant: "acme", Scopes: scopes})
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -104,8 +105,14 @@ func (g *guarded) list(key string) error {
 	return err
 }
 
+// answer is one of HTTP.
+type answer struct {
+	status          int
+	challenge, body string
+}
+
 // get asks over HTTP, with the headers.
-func (g *guarded) get(t *testing.T, path string, headers http.Header) (*http.Response, string, error) {
+func (g *guarded) get(t *testing.T, path string, headers http.Header) (answer, error) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+g.address+path, nil)
 	if err != nil {
@@ -116,11 +123,11 @@ func (g *guarded) get(t *testing.T, path string, headers http.Header) (*http.Res
 	req.Close = true
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, "", err
+		return answer{}, err
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
-	return res, string(body), err
+	return answer{res.StatusCode, res.Header.Get("WWW-Authenticate"), string(body)}, err
 }
 
 func TestKeysOverGRPC(t *testing.T) {
@@ -137,7 +144,7 @@ func TestKeysOverGRPC(t *testing.T) {
 		}
 		return err
 	}
-	acme := g.key("acme", "generations:read")
+	acme := g.key("generations:read")
 	if err := list(g.as(acme.GetSecret())); err != nil {
 		t.Errorf("a key: %v", err)
 	}
@@ -166,7 +173,7 @@ func TestKeysOverGRPC(t *testing.T) {
 
 func TestKeysOverHTTP(t *testing.T) {
 	g := newGuarded(t)
-	reads, writes := g.key("acme", "generations:read").GetSecret(), g.key("acme", "generations:write").GetSecret()
+	reads, writes := g.key("generations:read").GetSecret(), g.key("generations:write").GetSecret()
 	const path = "/v1/generations"
 	tests := []struct {
 		name, path string
@@ -190,16 +197,16 @@ func TestKeysOverHTTP(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			res, body, err := g.get(t, test.path, test.headers)
+			got, err := g.get(t, test.path, test.headers)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if res.StatusCode != test.status || !strings.Contains(body, test.says) || res.Header.Get("WWW-Authenticate") != test.challenge {
-				t.Errorf("got %d %q %s", res.StatusCode, res.Header.Get("WWW-Authenticate"), body)
+			if got.status != test.status || !strings.Contains(got.body, test.says) || got.challenge != test.challenge {
+				t.Errorf("got %+v", got)
 			}
 			for _, key := range []string{reads, writes} {
-				if strings.Contains(body, key) {
-					t.Errorf("the answer tells a key: %s", body)
+				if strings.Contains(got.body, key) {
+					t.Errorf("the answer tells a key: %s", got.body)
 				}
 			}
 		})
@@ -254,7 +261,7 @@ func TestTokensOverGRPC(t *testing.T) {
 			if err := g.list(token("other")); !fault.Is(err, faultv1.Reason_REASON_CREDENTIALS_INVALID) {
 				t.Errorf("another audience: %v", err)
 			}
-			if err := g.list(g.key("acme", "generations:read").GetSecret()); err != nil {
+			if err := g.list(g.key("generations:read").GetSecret()); err != nil {
 				t.Errorf("a key beside tokens: %v", err)
 			}
 		})
@@ -264,17 +271,17 @@ func TestTokensOverGRPC(t *testing.T) {
 func TestAHeaderOf100KiB(t *testing.T) {
 	g := newGuarded(t)
 	long := "Bearer " + strings.Repeat("x", 100<<10)
-	res, body, err := g.get(t, "/v1/generations", http.Header{"Authorization": {long}})
+	got, err := g.get(t, "/v1/generations", http.Header{"Authorization": {long}})
 	// The server may hang up before the client has sent it all.
-	if err == nil && res.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
-		t.Errorf("got %d %s", res.StatusCode, body)
+	if err == nil && got.status != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("got %+v", got)
 	}
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", long)
 	_, err = gatewayv1.NewGenerationServiceClient(g.conn).ListGenerations(ctx, &gatewayv1.ListGenerationsRequest{})
 	if !fault.Is(err, faultv1.Reason_REASON_CREDENTIALS_INVALID) {
 		t.Errorf("got %v", err)
 	}
-	if err := g.list(g.key("acme", "generations:read").GetSecret()); err != nil {
+	if err := g.list(g.key("generations:read").GetSecret()); err != nil {
 		t.Errorf("a call after it: %v", err)
 	}
 }

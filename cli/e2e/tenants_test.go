@@ -32,8 +32,10 @@ import (
 // says is metadata that every call of a connection carries.
 type says map[string]string
 
-func (s says) GetRequestMetadata(context.Context, ...string) (map[string]string, error) { return s, nil }
-func (says) RequireTransportSecurity() bool                                             { return false }
+func (s says) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return s, nil
+}
+func (says) RequireTransportSecurity() bool { return false }
 
 // owned is what a tenant has.
 type owned struct {

@@ -61,13 +61,16 @@ func reached(t *testing.T, c rpc.Config, g rpc.Guard) (*grpc.ClientConn, *jobque
 		server.Guard(g)
 	}
 	call := new(jobqueue.Call)
-	note := func(ctx context.Context) error {
-		*call, _ = jobqueue.CallFrom(ctx)
-		return nil
-	}
+	note := func(ctx context.Context) { *call, _ = jobqueue.CallFrom(ctx) }
 	gatewayv1.RegisterGenerationServiceServer(server, &fake{
-		get:   func(ctx context.Context) (*gatewayv1.Generation, error) { return &gatewayv1.Generation{}, note(ctx) },
-		watch: note,
+		get: func(ctx context.Context) (*gatewayv1.Generation, error) {
+			note(ctx)
+			return &gatewayv1.Generation{}, nil
+		},
+		watch: func(ctx context.Context) error {
+			note(ctx)
+			return nil
+		},
 	})
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)

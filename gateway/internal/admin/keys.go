@@ -70,7 +70,7 @@ func (k *Keys) CreateKey(ctx context.Context, req *adminv1.CreateKeyRequest) (*a
 	if err != nil {
 		return nil, err
 	}
-	k.note(ctx, "an API key is made", key)
+	k.set.Log.InfoContext(ctx, "an API key is made", noted(ctx, key)...)
 	return &adminv1.CreateKeyResponse{Key: key, Secret: secret}, nil
 }
 
@@ -93,12 +93,14 @@ func (k *Keys) RevokeKey(ctx context.Context, req *adminv1.RevokeKeyRequest) (*a
 		return nil, err
 	}
 	k.set.Forget(key.GetId())
-	k.note(ctx, "an API key is revoked", key)
+	k.set.Log.InfoContext(ctx, "an API key is revoked", noted(ctx, key)...)
 	return &adminv1.RevokeKeyResponse{Key: key}, nil
 }
 
-func (k *Keys) note(ctx context.Context, what string, key *adminv1.Key) {
+// noted is what the log has of a key, and who did it.
+func noted(ctx context.Context, key *adminv1.Key) []any {
 	by, _ := auth.PrincipalFrom(ctx)
-	k.set.Log.InfoContext(ctx, what, slog.String("key", key.GetId()), slog.String("tenant", key.GetTenant()),
-		slog.Any("scopes", key.GetScopes()), slog.String("by", by.Name))
+	return []any{
+		slog.String("key", key.GetId()), slog.String("tenant", key.GetTenant()), slog.Any("scopes", key.GetScopes()), slog.String("by", by.Name),
+	}
 }
