@@ -62,6 +62,10 @@
 // another worker claims it and runs the work again. Every write of a holder names
 // the revision it saw, so that one that has lost its lease can not write.
 //
+// A record may have something to be done once its work has ended (FollowUp): the
+// write that ends the work also makes that due. It is done at least once, by one
+// worker at a time, and again when that one dies or asks for it.
+//
 // # What it does not promise
 //
 // There is no order among calls, nor among records beyond the choice that a

@@ -485,7 +485,10 @@ type Record struct {
 	Deadline *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=deadline,proto3" json:"deadline,omitempty"`
 	// The trace of the call that created it, as a W3C traceparent; empty when there
 	// was none.
-	TraceParent   string `protobuf:"bytes,9,opt,name=trace_parent,json=traceParent,proto3" json:"trace_parent,omitempty"`
+	TraceParent string `protobuf:"bytes,9,opt,name=trace_parent,json=traceParent,proto3" json:"trace_parent,omitempty"`
+	// What is still to be done about the record once the work has ended. Unset:
+	// nothing, or it is done.
+	FollowUp      *FollowUp `protobuf:"bytes,20,opt,name=follow_up,json=followUp,proto3" json:"follow_up,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -583,6 +586,80 @@ func (x *Record) GetTraceParent() string {
 	return ""
 }
 
+func (x *Record) GetFollowUp() *FollowUp {
+	if x != nil {
+		return x.FollowUp
+	}
+	return nil
+}
+
+// FollowUp is something to do once the work of a record has ended, for example
+// to tell somebody. It stands in the record, so that ending the work and putting
+// this into the queue are one write.
+type FollowUp struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Not before this time; unset: at once.
+	NotBefore *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=not_before,json=notBefore,proto3" json:"not_before,omitempty"`
+	// Who is at it, and how many attempts there have been.
+	Lease *Lease `protobuf:"bytes,2,opt,name=lease,proto3" json:"lease,omitempty"`
+	// Names what it shares slots with: of each group only a few are done at once.
+	// At most 63 characters.
+	Group         string `protobuf:"bytes,3,opt,name=group,proto3" json:"group,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FollowUp) Reset() {
+	*x = FollowUp{}
+	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FollowUp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FollowUp) ProtoMessage() {}
+
+func (x *FollowUp) ProtoReflect() protoreflect.Message {
+	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FollowUp.ProtoReflect.Descriptor instead.
+func (*FollowUp) Descriptor() ([]byte, []int) {
+	return file_facestudio_jobqueue_v1_jobqueue_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *FollowUp) GetNotBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotBefore
+	}
+	return nil
+}
+
+func (x *FollowUp) GetLease() *Lease {
+	if x != nil {
+		return x.Lease
+	}
+	return nil
+}
+
+func (x *FollowUp) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
 var file_facestudio_jobqueue_v1_jobqueue_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -638,7 +715,7 @@ const file_facestudio_jobqueue_v1_jobqueue_proto_rawDesc = "" +
 	"\x06failed\x18\x02 \x01(\x04R\x06failed\x12\x1f\n" +
 	"\vhanded_back\x18\x03 \x01(\x04R\n" +
 	"handedBack\x12\x14\n" +
-	"\x05begun\x18\x04 \x01(\x04R\x05begun\"\xe0\x02\n" +
+	"\x05begun\x18\x04 \x01(\x04R\x05begun\"\x9f\x03\n" +
 	"\x06Record\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\fR\x05value\x123\n" +
 	"\x05lease\x18\x02 \x01(\v2\x1d.facestudio.jobqueue.v1.LeaseR\x05lease\x12\x1a\n" +
@@ -649,7 +726,13 @@ const file_facestudio_jobqueue_v1_jobqueue_proto_rawDesc = "" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x126\n" +
 	"\bdeadline\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12!\n" +
-	"\ftrace_parent\x18\t \x01(\tR\vtraceParent:\\\n" +
+	"\ftrace_parent\x18\t \x01(\tR\vtraceParent\x12=\n" +
+	"\tfollow_up\x18\x14 \x01(\v2 .facestudio.jobqueue.v1.FollowUpR\bfollowUp\"\x90\x01\n" +
+	"\bFollowUp\x129\n" +
+	"\n" +
+	"not_before\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tnotBefore\x123\n" +
+	"\x05lease\x18\x02 \x01(\v2\x1d.facestudio.jobqueue.v1.LeaseR\x05lease\x12\x14\n" +
+	"\x05group\x18\x03 \x01(\tR\x05group:\\\n" +
 	"\bkey_rule\x12\x1e.google.protobuf.MethodOptions\x18\x8d\x8c\x03 \x01(\v2\x1f.facestudio.jobqueue.v1.KeyRuleR\akeyRuleB\xf3\x01\n" +
 	"\x1acom.facestudio.jobqueue.v1B\rJobqueueProtoP\x01ZLgithub.com/facestudio/facestudio/proto/gen/facestudio/jobqueue/v1;jobqueuev1\xa2\x02\x03FJX\xaa\x02\x16Facestudio.Jobqueue.V1\xca\x02\x16Facestudio\\Jobqueue\\V1\xe2\x02\"Facestudio\\Jobqueue\\V1\\GPBMetadata\xea\x02\x18Facestudio::Jobqueue::V1b\x06proto3"
 
@@ -665,7 +748,7 @@ func file_facestudio_jobqueue_v1_jobqueue_proto_rawDescGZIP() []byte {
 	return file_facestudio_jobqueue_v1_jobqueue_proto_rawDescData
 }
 
-var file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_facestudio_jobqueue_v1_jobqueue_proto_goTypes = []any{
 	(*KeyRule)(nil),                    // 0: facestudio.jobqueue.v1.KeyRule
 	(*OwnedKey)(nil),                   // 1: facestudio.jobqueue.v1.OwnedKey
@@ -674,23 +757,27 @@ var file_facestudio_jobqueue_v1_jobqueue_proto_goTypes = []any{
 	(*Lease)(nil),                      // 4: facestudio.jobqueue.v1.Lease
 	(*Attempts)(nil),                   // 5: facestudio.jobqueue.v1.Attempts
 	(*Record)(nil),                     // 6: facestudio.jobqueue.v1.Record
-	(*timestamppb.Timestamp)(nil),      // 7: google.protobuf.Timestamp
-	(*descriptorpb.MethodOptions)(nil), // 8: google.protobuf.MethodOptions
+	(*FollowUp)(nil),                   // 7: facestudio.jobqueue.v1.FollowUp
+	(*timestamppb.Timestamp)(nil),      // 8: google.protobuf.Timestamp
+	(*descriptorpb.MethodOptions)(nil), // 9: google.protobuf.MethodOptions
 }
 var file_facestudio_jobqueue_v1_jobqueue_proto_depIdxs = []int32{
-	1, // 0: facestudio.jobqueue.v1.KeyRule.owned:type_name -> facestudio.jobqueue.v1.OwnedKey
-	2, // 1: facestudio.jobqueue.v1.KeyRule.content:type_name -> facestudio.jobqueue.v1.ContentKey
-	7, // 2: facestudio.jobqueue.v1.Result.end_time:type_name -> google.protobuf.Timestamp
-	4, // 3: facestudio.jobqueue.v1.Record.lease:type_name -> facestudio.jobqueue.v1.Lease
-	7, // 4: facestudio.jobqueue.v1.Record.create_time:type_name -> google.protobuf.Timestamp
-	7, // 5: facestudio.jobqueue.v1.Record.deadline:type_name -> google.protobuf.Timestamp
-	8, // 6: facestudio.jobqueue.v1.key_rule:extendee -> google.protobuf.MethodOptions
-	0, // 7: facestudio.jobqueue.v1.key_rule:type_name -> facestudio.jobqueue.v1.KeyRule
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	7, // [7:8] is the sub-list for extension type_name
-	6, // [6:7] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	1,  // 0: facestudio.jobqueue.v1.KeyRule.owned:type_name -> facestudio.jobqueue.v1.OwnedKey
+	2,  // 1: facestudio.jobqueue.v1.KeyRule.content:type_name -> facestudio.jobqueue.v1.ContentKey
+	8,  // 2: facestudio.jobqueue.v1.Result.end_time:type_name -> google.protobuf.Timestamp
+	4,  // 3: facestudio.jobqueue.v1.Record.lease:type_name -> facestudio.jobqueue.v1.Lease
+	8,  // 4: facestudio.jobqueue.v1.Record.create_time:type_name -> google.protobuf.Timestamp
+	8,  // 5: facestudio.jobqueue.v1.Record.deadline:type_name -> google.protobuf.Timestamp
+	7,  // 6: facestudio.jobqueue.v1.Record.follow_up:type_name -> facestudio.jobqueue.v1.FollowUp
+	8,  // 7: facestudio.jobqueue.v1.FollowUp.not_before:type_name -> google.protobuf.Timestamp
+	4,  // 8: facestudio.jobqueue.v1.FollowUp.lease:type_name -> facestudio.jobqueue.v1.Lease
+	9,  // 9: facestudio.jobqueue.v1.key_rule:extendee -> google.protobuf.MethodOptions
+	0,  // 10: facestudio.jobqueue.v1.key_rule:type_name -> facestudio.jobqueue.v1.KeyRule
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	10, // [10:11] is the sub-list for extension type_name
+	9,  // [9:10] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_facestudio_jobqueue_v1_jobqueue_proto_init() }
@@ -708,7 +795,7 @@ func file_facestudio_jobqueue_v1_jobqueue_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_facestudio_jobqueue_v1_jobqueue_proto_rawDesc), len(file_facestudio_jobqueue_v1_jobqueue_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 1,
 			NumServices:   0,
 		},
