@@ -54,6 +54,7 @@ type Service struct {
 	people    people
 	conductor *conductor.Conductor
 	records   *jobqueue.Records
+	store     *record.Store
 	policy    policy
 	fairness  jobqueue.Fairness
 	line      *jobqueue.Line
@@ -91,14 +92,15 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	manifest := &env.Bundle.Manifest
-	records := record.New(env.Queue, time.Now)
-	s.eraser = erase.New(env.Blobs, records, env.Queue, env.Log)
+	s.store = record.New(env.Queue, time.Now)
+	s.eraser = erase.New(env.Blobs, s.store, env.Queue, env.Log)
 	settings := api.Settings{
 		Bundle:       env.Bundle.Digest(),
 		Manifest:     manifest,
 		CheckPicture: s.policy.checkPicture,
 		Limits:       s.policy.limits.Of,
 		Pictures:     s.policy.pictures,
+		CheckURL:     s.policy.outside.CheckURL,
 		Ended:        s.eraser.Ended,
 		CheckEnrolled: func(ctx context.Context, tenant, name string) error {
 			_, err := s.people.embeddings.Embedding(ctx, tenant, name)
@@ -108,7 +110,7 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 		Now:    time.Now,
 		Random: rand.Reader,
 	}
-	s.api = api.New(records, env.Blobs, settings)
+	s.api = api.New(s.store, env.Blobs, settings)
 	if c.Encoder != "" && c.Encoder != QueueTransport {
 		queue = nil
 	}
@@ -120,7 +122,7 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	s.conductor = conductor.New(runner, records, conductor.Settings{
+	s.conductor = conductor.New(runner, s.store, conductor.Settings{
 		Bundle: env.Bundle.Digest(), Now: time.Now, Ended: s.eraser.Ended, Log: env.Log,
 	})
 	return s, nil
@@ -140,7 +142,8 @@ func (s *Service) Register(to grpc.ServiceRegistrar) {
 
 // Run works on generations until ctx ends, then finishes those in hand within
 // the grace or leaves them to other gateways. Photos of generations that have
-// ended, and subjects that have expired, are removed on the way.
+// ended, and subjects that have expired, are removed on the way, and ends are
+// told to webhooks.
 func (s *Service) Run(ctx context.Context) error {
 	// The last ones to erase are those of the generations that end last.
 	erasing, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -151,6 +154,8 @@ func (s *Service) Run(ctx context.Context) error {
 	watching, unwatch := context.WithCancel(ctx)
 	lined := make(chan error, 1)
 	go func() { lined <- s.line.Run(watching) }()
+	told := make(chan error, 1)
+	go func() { told <- s.policy.tellEnds(watching, s.store) }()
 	defer beside.Wait()
 	defer stop()
 	err := s.records.Work(ctx, jobqueue.WorkSettings{
@@ -159,7 +164,7 @@ func (s *Service) Run(ctx context.Context) error {
 		Grace: s.config.Grace, Fairness: s.fairness,
 	}, func(ctx context.Context, claim *jobqueue.Claim) error { return s.conductor.Conduct(ctx, claim) })
 	unwatch()
-	err = errors.Join(err, <-lined)
+	err = errors.Join(err, <-lined, <-told)
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("work on generations: %w", err)
 	}

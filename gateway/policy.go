@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -12,8 +13,11 @@ import (
 	"go.opentelemetry.io/otel"
 
 	"github.com/facestudio/facestudio/gateway/internal/api"
+	"github.com/facestudio/facestudio/gateway/internal/outbound"
+	"github.com/facestudio/facestudio/gateway/internal/record"
 	"github.com/facestudio/facestudio/gateway/internal/tenant"
 	"github.com/facestudio/facestudio/gateway/internal/throttle"
+	"github.com/facestudio/facestudio/gateway/internal/webhook"
 	"github.com/facestudio/facestudio/services/config"
 	"github.com/facestudio/facestudio/services/imaging"
 	"github.com/facestudio/facestudio/services/jobqueue"
@@ -24,11 +28,15 @@ type Policy struct {
 	// TenantsFile is a YAML file of limits, for all tenants and for single ones; it
 	// is read anew when it changes. Empty: every tenant has the defaults.
 	TenantsFile string
+	// LocalURLs lets webhooks reach loopback addresses, and by plain HTTP: for
+	// development. Otherwise only public addresses are reached, by HTTPS.
+	LocalURLs bool
 }
 
 // Register implements config.Section.
 func (c *Policy) Register(s *config.Set) {
 	s.String(&c.TenantsFile, "tenants-file", "", "YAML file of what tenants may do, read anew when it changes; empty gives all the defaults")
+	s.Bool(&c.LocalURLs, "allow-local-urls", false, "development: webhooks may be http URLs, and on loopback")
 }
 
 // Validate implements config.Section.
@@ -56,6 +64,10 @@ type policy struct {
 	limits   *tenant.Source
 	throttle *throttle.Throttle
 	pictures *jobqueue.Counters
+	// outside is which addresses that callers name are reached.
+	outside outbound.Settings
+	sender  *webhook.Sender
+	client  *http.Client
 }
 
 func openPolicy(ctx context.Context, env Env, c Policy) (policy, error) {
@@ -76,7 +88,12 @@ func openPolicy(ctx context.Context, env Env, c Policy) (policy, error) {
 	if err != nil {
 		return policy{}, fmt.Errorf("open the counters of pictures: %w", err)
 	}
-	return policy{limits, bound, pictures}, nil
+	p := policy{limits: limits, throttle: bound, pictures: pictures, outside: outbound.Settings{Local: c.LocalURLs}}
+	p.client = p.outside.Client(webhook.AttemptTime)
+	p.sender, err = webhook.New(webhook.Settings{
+		Client: p.client, Limits: limits.Of, Now: time.Now, Log: env.Log, Meter: otel.GetMeterProvider(),
+	})
+	return p, err
 }
 
 // share is a tenant's share of the work.
@@ -100,4 +117,11 @@ func (p policy) run(ctx context.Context, c Policy) {
 	signal.Notify(asked, syscall.SIGHUP)
 	defer signal.Stop(asked)
 	p.limits.Run(ctx, asked)
+}
+
+// tellEnds tells the ends of generations to those who want to know, until ctx
+// ends.
+func (p policy) tellEnds(ctx context.Context, records *record.Store) error {
+	defer p.client.CloseIdleConnections()
+	return records.TellEnds(ctx, jobqueue.FollowUpSettings{}, p.sender.Attempt)
 }

@@ -153,7 +153,7 @@ func TestAGenerationComesBack(t *testing.T) {
 // a field that is added must be looked at.
 func TestEveryFieldIsRecordedOrImmaterial(t *testing.T) {
 	recorded := strings.Fields("subjects style prompt alpha seed steps guidance_scale width height background sampler karras_sigmas strength in_place output_format")
-	immaterial := strings.Fields("name picture_count first_index preview_every timeout labels best_of min_similarity max_tries")
+	immaterial := strings.Fields("name picture_count first_index preview_every timeout labels best_of min_similarity max_tries webhook_url")
 	fields := new(gatewayv1.Generation).ProtoReflect().Descriptor().Fields()
 	for i := range fields.Len() {
 		f := fields.Get(i)

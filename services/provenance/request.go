@@ -20,7 +20,7 @@ import (
 // All output is immaterial too: its numbers begin at firstOutput.
 var immaterial = map[protoreflect.Name]bool{
 	"name": true, "picture_count": true, "first_index": true, "best_of": true, "min_similarity": true, "max_tries": true,
-	"preview_every": true, "timeout": true, "labels": true,
+	"preview_every": true, "timeout": true, "labels": true, "webhook_url": true,
 }
 
 // firstOutput is the number of a generation's first output-only field.

@@ -36,6 +36,7 @@ type wish struct {
 	timeout       time.Duration
 	previewEvery  int32
 	labels        map[string]string
+	webhook       string
 }
 
 var backgrounds = map[string]denoiserv1.Background{
@@ -79,13 +80,14 @@ func (w *wish) register(cmd *cobra.Command) {
 	f.DurationVar(&w.timeout, "timeout", 0, "how long it may take (default: 10m)")
 	f.StringToStringVar(&w.labels, "label", nil, "key=value that helps to find it again")
 	f.Lookup("label").DefValue = ""
+	f.StringVar(&w.webhook, "webhook", "", "https URL that is told when the generation has ended; with --server")
 }
 
 // generation reads the files and builds the request. Flags that were not given
 // stay unset, so that the server's defaults hold.
 func (w *wish) generation(cmd *cobra.Command) (*gatewayv1.Generation, error) {
 	given := cmd.Flags().Changed
-	g := &gatewayv1.Generation{Prompt: w.prompt, Labels: w.labels, PreviewEvery: w.previewEvery, InPlace: w.inPlace, KarrasSigmas: w.karras}
+	g := &gatewayv1.Generation{Prompt: w.prompt, Labels: w.labels, PreviewEvery: w.previewEvery, InPlace: w.inPlace, KarrasSigmas: w.karras, WebhookUrl: w.webhook}
 	var err error
 	if g.Subjects, err = w.subjects(); err != nil {
 		return nil, err
@@ -165,6 +167,8 @@ func (w *wish) flag(field string) string {
 		return "--guidance"
 	case "picture_count":
 		return "--count"
+	case "webhook_url":
+		return "--webhook"
 	case "labels":
 		return "--label"
 	case "in_place":

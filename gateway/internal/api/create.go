@@ -59,6 +59,9 @@ func (s *Service) CreateGeneration(ctx context.Context, req *gatewayv1.CreateGen
 	if err != nil {
 		return nil, err
 	}
+	if err := s.set.tellEnd(g, id, may); err != nil {
+		return nil, err
+	}
 	admitted, err := s.set.admit(ctx, key, call.Class, g, may)
 	if err != nil {
 		return nil, err

@@ -60,6 +60,8 @@ type Settings struct {
 	CheckPicture func(tenant string, data []byte) error
 	// Limits tells what a tenant may do; nil: everything.
 	Limits func(tenant string) tenant.Limits
+	// CheckURL refuses a URL that requests are not sent to; nil: no webhooks.
+	CheckURL func(url string) error
 	// Pictures counts the pictures of a day; needed where Limits bound them.
 	Pictures Counters
 	// Ended, if not nil, is told of every generation that a caller cancelled

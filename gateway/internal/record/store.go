@@ -51,6 +51,7 @@ func (s *Store) Create(ctx context.Context, key jobqueue.RecordKey, class string
 		Class:      class,
 		CreateTime: g.GetCreateTime(),
 		Deadline:   timestamppb.New(g.GetCreateTime().AsTime().Add(g.GetTimeout().AsDuration())),
+		FollowUp:   followUp(g),
 	})
 	if err != nil {
 		return fmt.Errorf("create generation: %w", err)

@@ -133,10 +133,28 @@ func fill(p *config.Problems, at string, node *yaml.Node, to reflect.Value) {
 			fill(p, path, value, field)
 		default:
 			if err := value.Decode(field.Addr().Interface()); err != nil {
-				p.Add(path, "line %d: %q is no value of it", value.Line, value.Value)
+				// The value may be a secret.
+				p.Add(path, "line %d gives no value of its kind, %s", value.Line, kindWord(field.Kind()))
 			}
 		}
 		seen[name] = true
+	}
+}
+
+func kindWord(k reflect.Kind) string {
+	switch k {
+	case reflect.Slice:
+		return "a list"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "a text"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Map:
+		return "a mapping of names"
+	default:
+		return "a whole number"
 	}
 }
 

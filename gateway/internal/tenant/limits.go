@@ -3,7 +3,10 @@
 package tenant
 
 import (
+	"encoding/base64"
+	"errors"
 	"math"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -50,6 +53,19 @@ type Limits struct {
 	// Classes are the classes of work that it may ask for, interactive and batch; a
 	// call that names none has the first. Empty means both.
 	Classes []string `yaml:"classes"`
+	// Webhook is how the ends of its generations are told.
+	Webhook Webhook `yaml:"webhook"`
+}
+
+// Webhook is what an operator sets about telling a tenant the ends of its
+// generations.
+type Webhook struct {
+	// URL is told the end of generations that name none themselves. Empty: none is.
+	URL string `yaml:"url"`
+	// Secrets sign the messages, each "whsec_" and base64 of 24 to 64 random bytes.
+	// Several, while one is being replaced, all sign. Empty: nothing is told, and
+	// generations that want it are refused.
+	Secrets []config.Secret `yaml:"secrets"`
 }
 
 // Default is what a tenant has that no file says anything about.
@@ -68,9 +84,35 @@ func (l Limits) validate(at string, p *config.Problems) {
 	check(l.PicturesPerDay >= 0, "pictures-per-day", "%d is negative: 0 is no bound", l.PicturesPerDay)
 	check(l.UploadBytes >= 0 && l.UploadBytes <= maxUploadBytes, "upload-bytes", "%d is outside 0..%d: 0 is the most", l.UploadBytes, maxUploadBytes)
 	check(l.UploadPixels >= 0 && l.UploadPixels <= maxUploadPixels, "upload-pixels", "%d is outside 0..%d: 0 is the most", l.UploadPixels, maxUploadPixels)
+	for i, secret := range l.Webhook.Secrets {
+		_, err := ParseSecret(secret)
+		check(err == nil, "webhook.secrets", "number %d is no secret: give whsec_ and base64 of 24 to 64 random bytes", i+1)
+	}
+	if u := l.Webhook.URL; u != "" {
+		parsed, err := url.Parse(u)
+		check(err == nil && (parsed.Scheme == "https" || parsed.Scheme == "http") && parsed.Host != "", "webhook.url", "it is no URL: use https://host/path")
+		check(len(l.Webhook.Secrets) > 0, "webhook.url", "it needs webhook.secrets, with which messages are signed")
+	}
 	for _, class := range l.Classes {
 		check(class == jobqueue.Interactive || class == jobqueue.Batch, "classes", "%q is no class: use %s and %s", class, jobqueue.Interactive, jobqueue.Batch)
 	}
+}
+
+// The form of a secret, by the specification of Standard Webhooks.
+const (
+	secretPrefix = "whsec_"
+	minSecret    = 24
+	maxSecret    = 64
+)
+
+// ParseSecret returns the key in a secret of webhooks.
+func ParseSecret(s config.Secret) ([]byte, error) {
+	text, ok := strings.CutPrefix(string(s), secretPrefix)
+	key, err := base64.StdEncoding.DecodeString(text)
+	if !ok || err != nil || len(key) < minSecret || len(key) > maxSecret {
+		return nil, errors.New("it is no secret of webhooks")
+	}
+	return key, nil
 }
 
 // Rate is how many calls a second a gateway takes, and how many at once; 0 and 0

@@ -211,6 +211,63 @@ func (MaskSource) EnumDescriptor() ([]byte, []int) {
 	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{2}
 }
 
+// State is how far it is.
+type WebhookDelivery_State int32
+
+const (
+	// Not used.
+	WebhookDelivery_STATE_UNSPECIFIED WebhookDelivery_State = 0
+	// The generation has not ended, or the next attempt is to come.
+	WebhookDelivery_STATE_PENDING WebhookDelivery_State = 1
+	// The receiver has answered that it has the message.
+	WebhookDelivery_STATE_DELIVERED WebhookDelivery_State = 2
+	// The receiver did not take it for a day, or said that it never will.
+	WebhookDelivery_STATE_GIVEN_UP WebhookDelivery_State = 3
+)
+
+// Enum value maps for WebhookDelivery_State.
+var (
+	WebhookDelivery_State_name = map[int32]string{
+		0: "STATE_UNSPECIFIED",
+		1: "STATE_PENDING",
+		2: "STATE_DELIVERED",
+		3: "STATE_GIVEN_UP",
+	}
+	WebhookDelivery_State_value = map[string]int32{
+		"STATE_UNSPECIFIED": 0,
+		"STATE_PENDING":     1,
+		"STATE_DELIVERED":   2,
+		"STATE_GIVEN_UP":    3,
+	}
+)
+
+func (x WebhookDelivery_State) Enum() *WebhookDelivery_State {
+	p := new(WebhookDelivery_State)
+	*p = x
+	return p
+}
+
+func (x WebhookDelivery_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (WebhookDelivery_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_facestudio_gateway_v1_gateway_proto_enumTypes[3].Descriptor()
+}
+
+func (WebhookDelivery_State) Type() protoreflect.EnumType {
+	return &file_facestudio_gateway_v1_gateway_proto_enumTypes[3]
+}
+
+func (x WebhookDelivery_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use WebhookDelivery_State.Descriptor instead.
+func (WebhookDelivery_State) EnumDescriptor() ([]byte, []int) {
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{4, 0}
+}
+
 // Kind is what is wrong.
 type Warning_Kind int32
 
@@ -257,11 +314,11 @@ func (x Warning_Kind) String() string {
 }
 
 func (Warning_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_facestudio_gateway_v1_gateway_proto_enumTypes[3].Descriptor()
+	return file_facestudio_gateway_v1_gateway_proto_enumTypes[4].Descriptor()
 }
 
 func (Warning_Kind) Type() protoreflect.EnumType {
-	return &file_facestudio_gateway_v1_gateway_proto_enumTypes[3]
+	return &file_facestudio_gateway_v1_gateway_proto_enumTypes[4]
 }
 
 func (x Warning_Kind) Number() protoreflect.EnumNumber {
@@ -270,7 +327,7 @@ func (x Warning_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Warning_Kind.Descriptor instead.
 func (Warning_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{9, 0}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{10, 0}
 }
 
 // GenerationSubject is a person to show: by photos, as an enrolled subject, or
@@ -640,6 +697,10 @@ type Generation struct {
 	// first_index + i of the seed. So one picture of a seed is made again alone,
 	// and a series is continued.
 	FirstIndex int32 `protobuf:"varint,24,opt,name=first_index,json=firstIndex,proto3" json:"first_index,omitempty"`
+	// Where its end is told: an https URL of at most 2,000 characters that takes
+	// Standard Webhooks (docs/webhooks.md), whose secret the operator sets. Unset:
+	// the operator's default for the caller; without one nobody is told.
+	WebhookUrl string `protobuf:"bytes,25,opt,name=webhook_url,json=webhookUrl,proto3" json:"webhook_url,omitempty"`
 	// Where it is in its life. Output only, like all below.
 	State State `protobuf:"varint,32,opt,name=state,proto3,enum=facestudio.gateway.v1.State" json:"state,omitempty"`
 	// Digest of the bundle that it is pinned to.
@@ -659,7 +720,9 @@ type Generation struct {
 	// When it ended.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,40,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	// Who went where, the people from left to right. Empty until it is known.
-	Placements    []*PlacedPerson `protobuf:"bytes,41,rep,name=placements,proto3" json:"placements,omitempty"`
+	Placements []*PlacedPerson `protobuf:"bytes,41,rep,name=placements,proto3" json:"placements,omitempty"`
+	// How telling its end goes. Unset: nobody is told.
+	Webhook       *WebhookDelivery `protobuf:"bytes,42,opt,name=webhook,proto3" json:"webhook,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -862,6 +925,13 @@ func (x *Generation) GetFirstIndex() int32 {
 	return 0
 }
 
+func (x *Generation) GetWebhookUrl() string {
+	if x != nil {
+		return x.WebhookUrl
+	}
+	return ""
+}
+
 func (x *Generation) GetState() State {
 	if x != nil {
 		return x.State
@@ -932,6 +1002,113 @@ func (x *Generation) GetPlacements() []*PlacedPerson {
 	return nil
 }
 
+func (x *Generation) GetWebhook() *WebhookDelivery {
+	if x != nil {
+		return x.Webhook
+	}
+	return nil
+}
+
+// WebhookDelivery is how telling the end of a generation goes.
+type WebhookDelivery struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How far it is.
+	State WebhookDelivery_State `protobuf:"varint,1,opt,name=state,proto3,enum=facestudio.gateway.v1.WebhookDelivery_State" json:"state,omitempty"`
+	// The message's id, the same in all attempts: the header webhook-id.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// Where it is told.
+	Url string `protobuf:"bytes,3,opt,name=url,proto3" json:"url,omitempty"`
+	// How many attempts have ended.
+	Attempts int32 `protobuf:"varint,4,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// Why the last one failed; empty when none has.
+	LastError string `protobuf:"bytes,5,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
+	// When the next one is made, unless it has ended.
+	NextAttemptTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=next_attempt_time,json=nextAttemptTime,proto3" json:"next_attempt_time,omitempty"`
+	// When it was delivered or given up.
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WebhookDelivery) Reset() {
+	*x = WebhookDelivery{}
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WebhookDelivery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WebhookDelivery) ProtoMessage() {}
+
+func (x *WebhookDelivery) ProtoReflect() protoreflect.Message {
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WebhookDelivery.ProtoReflect.Descriptor instead.
+func (*WebhookDelivery) Descriptor() ([]byte, []int) {
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *WebhookDelivery) GetState() WebhookDelivery_State {
+	if x != nil {
+		return x.State
+	}
+	return WebhookDelivery_STATE_UNSPECIFIED
+}
+
+func (x *WebhookDelivery) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *WebhookDelivery) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *WebhookDelivery) GetAttempts() int32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *WebhookDelivery) GetLastError() string {
+	if x != nil {
+		return x.LastError
+	}
+	return ""
+}
+
+func (x *WebhookDelivery) GetNextAttemptTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextAttemptTime
+	}
+	return nil
+}
+
+func (x *WebhookDelivery) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
 // Progress tells what a generation is doing.
 type Progress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -956,7 +1133,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[4]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -968,7 +1145,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[4]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -981,7 +1158,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{4}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Progress) GetStage() string {
@@ -1051,7 +1228,7 @@ type PlacedPerson struct {
 
 func (x *PlacedPerson) Reset() {
 	*x = PlacedPerson{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[5]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1063,7 +1240,7 @@ func (x *PlacedPerson) String() string {
 func (*PlacedPerson) ProtoMessage() {}
 
 func (x *PlacedPerson) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[5]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1076,7 +1253,7 @@ func (x *PlacedPerson) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlacedPerson.ProtoReflect.Descriptor instead.
 func (*PlacedPerson) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{5}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *PlacedPerson) GetSubject() int32 {
@@ -1142,7 +1319,7 @@ type ResultPicture struct {
 
 func (x *ResultPicture) Reset() {
 	*x = ResultPicture{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[6]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1154,7 +1331,7 @@ func (x *ResultPicture) String() string {
 func (*ResultPicture) ProtoMessage() {}
 
 func (x *ResultPicture) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[6]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1167,7 +1344,7 @@ func (x *ResultPicture) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultPicture.ProtoReflect.Descriptor instead.
 func (*ResultPicture) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{6}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ResultPicture) GetName() string {
@@ -1247,7 +1424,7 @@ type Try struct {
 
 func (x *Try) Reset() {
 	*x = Try{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[7]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1259,7 +1436,7 @@ func (x *Try) String() string {
 func (*Try) ProtoMessage() {}
 
 func (x *Try) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[7]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1272,7 +1449,7 @@ func (x *Try) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Try.ProtoReflect.Descriptor instead.
 func (*Try) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{7}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Try) GetSeedIndex() int32 {
@@ -1324,7 +1501,7 @@ type SubjectSimilarity struct {
 
 func (x *SubjectSimilarity) Reset() {
 	*x = SubjectSimilarity{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[8]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1336,7 +1513,7 @@ func (x *SubjectSimilarity) String() string {
 func (*SubjectSimilarity) ProtoMessage() {}
 
 func (x *SubjectSimilarity) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[8]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1349,7 +1526,7 @@ func (x *SubjectSimilarity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubjectSimilarity.ProtoReflect.Descriptor instead.
 func (*SubjectSimilarity) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{8}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SubjectSimilarity) GetSubject() int32 {
@@ -1384,7 +1561,7 @@ type Warning struct {
 
 func (x *Warning) Reset() {
 	*x = Warning{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[9]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1396,7 +1573,7 @@ func (x *Warning) String() string {
 func (*Warning) ProtoMessage() {}
 
 func (x *Warning) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[9]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1409,7 +1586,7 @@ func (x *Warning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Warning.ProtoReflect.Descriptor instead.
 func (*Warning) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{9}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Warning) GetKind() Warning_Kind {
@@ -1464,7 +1641,7 @@ type ResultFace struct {
 
 func (x *ResultFace) Reset() {
 	*x = ResultFace{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[10]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1476,7 +1653,7 @@ func (x *ResultFace) String() string {
 func (*ResultFace) ProtoMessage() {}
 
 func (x *ResultFace) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[10]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1489,7 +1666,7 @@ func (x *ResultFace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultFace.ProtoReflect.Descriptor instead.
 func (*ResultFace) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{10}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ResultFace) GetBox() *v1.Box {
@@ -1551,7 +1728,7 @@ type PhotoVerdict struct {
 
 func (x *PhotoVerdict) Reset() {
 	*x = PhotoVerdict{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[11]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1563,7 +1740,7 @@ func (x *PhotoVerdict) String() string {
 func (*PhotoVerdict) ProtoMessage() {}
 
 func (x *PhotoVerdict) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[11]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1576,7 +1753,7 @@ func (x *PhotoVerdict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PhotoVerdict.ProtoReflect.Descriptor instead.
 func (*PhotoVerdict) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{11}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PhotoVerdict) GetPhoto() string {
@@ -1630,7 +1807,7 @@ type PhotoFigures struct {
 
 func (x *PhotoFigures) Reset() {
 	*x = PhotoFigures{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[12]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1642,7 +1819,7 @@ func (x *PhotoFigures) String() string {
 func (*PhotoFigures) ProtoMessage() {}
 
 func (x *PhotoFigures) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[12]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1655,7 +1832,7 @@ func (x *PhotoFigures) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PhotoFigures.ProtoReflect.Descriptor instead.
 func (*PhotoFigures) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{12}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PhotoFigures) GetFacePixels() float32 {
@@ -1707,7 +1884,7 @@ type CreateGenerationRequest struct {
 
 func (x *CreateGenerationRequest) Reset() {
 	*x = CreateGenerationRequest{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[13]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1719,7 +1896,7 @@ func (x *CreateGenerationRequest) String() string {
 func (*CreateGenerationRequest) ProtoMessage() {}
 
 func (x *CreateGenerationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[13]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1732,7 +1909,7 @@ func (x *CreateGenerationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateGenerationRequest.ProtoReflect.Descriptor instead.
 func (*CreateGenerationRequest) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{13}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CreateGenerationRequest) GetGeneration() *Generation {
@@ -1760,7 +1937,7 @@ type GetGenerationRequest struct {
 
 func (x *GetGenerationRequest) Reset() {
 	*x = GetGenerationRequest{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[14]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1772,7 +1949,7 @@ func (x *GetGenerationRequest) String() string {
 func (*GetGenerationRequest) ProtoMessage() {}
 
 func (x *GetGenerationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[14]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1785,7 +1962,7 @@ func (x *GetGenerationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGenerationRequest.ProtoReflect.Descriptor instead.
 func (*GetGenerationRequest) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{14}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetGenerationRequest) GetName() string {
@@ -1808,7 +1985,7 @@ type ListGenerationsRequest struct {
 
 func (x *ListGenerationsRequest) Reset() {
 	*x = ListGenerationsRequest{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[15]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1820,7 +1997,7 @@ func (x *ListGenerationsRequest) String() string {
 func (*ListGenerationsRequest) ProtoMessage() {}
 
 func (x *ListGenerationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[15]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1833,7 +2010,7 @@ func (x *ListGenerationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGenerationsRequest.ProtoReflect.Descriptor instead.
 func (*ListGenerationsRequest) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{15}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListGenerationsRequest) GetPageSize() int32 {
@@ -1863,7 +2040,7 @@ type ListGenerationsResponse struct {
 
 func (x *ListGenerationsResponse) Reset() {
 	*x = ListGenerationsResponse{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[16]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1875,7 +2052,7 @@ func (x *ListGenerationsResponse) String() string {
 func (*ListGenerationsResponse) ProtoMessage() {}
 
 func (x *ListGenerationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[16]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1888,7 +2065,7 @@ func (x *ListGenerationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGenerationsResponse.ProtoReflect.Descriptor instead.
 func (*ListGenerationsResponse) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{16}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListGenerationsResponse) GetGenerations() []*Generation {
@@ -1921,7 +2098,7 @@ type WatchGenerationRequest struct {
 
 func (x *WatchGenerationRequest) Reset() {
 	*x = WatchGenerationRequest{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[17]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1933,7 +2110,7 @@ func (x *WatchGenerationRequest) String() string {
 func (*WatchGenerationRequest) ProtoMessage() {}
 
 func (x *WatchGenerationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[17]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1946,7 +2123,7 @@ func (x *WatchGenerationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchGenerationRequest.ProtoReflect.Descriptor instead.
 func (*WatchGenerationRequest) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{17}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *WatchGenerationRequest) GetName() string {
@@ -1982,7 +2159,7 @@ type WatchGenerationResponse struct {
 
 func (x *WatchGenerationResponse) Reset() {
 	*x = WatchGenerationResponse{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[18]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1994,7 +2171,7 @@ func (x *WatchGenerationResponse) String() string {
 func (*WatchGenerationResponse) ProtoMessage() {}
 
 func (x *WatchGenerationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[18]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2007,7 +2184,7 @@ func (x *WatchGenerationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchGenerationResponse.ProtoReflect.Descriptor instead.
 func (*WatchGenerationResponse) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{18}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *WatchGenerationResponse) GetEvent() isWatchGenerationResponse_Event {
@@ -2073,7 +2250,7 @@ type ProgressEvent struct {
 
 func (x *ProgressEvent) Reset() {
 	*x = ProgressEvent{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[19]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2085,7 +2262,7 @@ func (x *ProgressEvent) String() string {
 func (*ProgressEvent) ProtoMessage() {}
 
 func (x *ProgressEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[19]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2098,7 +2275,7 @@ func (x *ProgressEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProgressEvent.ProtoReflect.Descriptor instead.
 func (*ProgressEvent) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{19}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ProgressEvent) GetProgress() *Progress {
@@ -2126,7 +2303,7 @@ type CancelGenerationRequest struct {
 
 func (x *CancelGenerationRequest) Reset() {
 	*x = CancelGenerationRequest{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[20]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2138,7 +2315,7 @@ func (x *CancelGenerationRequest) String() string {
 func (*CancelGenerationRequest) ProtoMessage() {}
 
 func (x *CancelGenerationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[20]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2151,7 +2328,7 @@ func (x *CancelGenerationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelGenerationRequest.ProtoReflect.Descriptor instead.
 func (*CancelGenerationRequest) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{20}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CancelGenerationRequest) GetName() string {
@@ -2172,7 +2349,7 @@ type GetPictureRequest struct {
 
 func (x *GetPictureRequest) Reset() {
 	*x = GetPictureRequest{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[21]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2184,7 +2361,7 @@ func (x *GetPictureRequest) String() string {
 func (*GetPictureRequest) ProtoMessage() {}
 
 func (x *GetPictureRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[21]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2197,7 +2374,7 @@ func (x *GetPictureRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPictureRequest.ProtoReflect.Descriptor instead.
 func (*GetPictureRequest) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{21}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetPictureRequest) GetName() string {
@@ -2220,7 +2397,7 @@ type GetPictureResponse struct {
 
 func (x *GetPictureResponse) Reset() {
 	*x = GetPictureResponse{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[22]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2232,7 +2409,7 @@ func (x *GetPictureResponse) String() string {
 func (*GetPictureResponse) ProtoMessage() {}
 
 func (x *GetPictureResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[22]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2245,7 +2422,7 @@ func (x *GetPictureResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPictureResponse.ProtoReflect.Descriptor instead.
 func (*GetPictureResponse) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{22}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetPictureResponse) GetData() []byte {
@@ -2285,7 +2462,7 @@ const file_facestudio_gateway_v1_gateway_proto_rawDesc = "" +
 	"\x05point\x18\x02 \x01(\v2\x1a.facestudio.media.v1.PointH\x00R\x05point\x12,\n" +
 	"\x03box\x18\x03 \x01(\v2\x18.facestudio.media.v1.BoxH\x00R\x03box\x122\n" +
 	"\x04mask\x18\x04 \x01(\v2\x1c.facestudio.media.v1.PictureH\x00R\x04maskB\a\n" +
-	"\x05where\"\xf0\r\n" +
+	"\x05where\"\xd3\x0e\n" +
 	"\n" +
 	"Generation\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12D\n" +
@@ -2316,7 +2493,9 @@ const file_facestudio_gateway_v1_gateway_proto_rawDesc = "" +
 	"\tmax_tries\x18\x17 \x01(\x05H\n" +
 	"R\bmaxTries\x88\x01\x01\x12\x1f\n" +
 	"\vfirst_index\x18\x18 \x01(\x05R\n" +
-	"firstIndex\x122\n" +
+	"firstIndex\x12\x1f\n" +
+	"\vwebhook_url\x18\x19 \x01(\tR\n" +
+	"webhookUrl\x122\n" +
 	"\x05state\x18  \x01(\x0e2\x1c.facestudio.gateway.v1.StateR\x05state\x12\x16\n" +
 	"\x06bundle\x18! \x01(\tR\x06bundle\x12;\n" +
 	"\bprogress\x18\" \x01(\v2\x1f.facestudio.gateway.v1.ProgressR\bprogress\x12@\n" +
@@ -2330,7 +2509,8 @@ const file_facestudio_gateway_v1_gateway_proto_rawDesc = "" +
 	"\bend_time\x18( \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12C\n" +
 	"\n" +
 	"placements\x18) \x03(\v2#.facestudio.gateway.v1.PlacedPersonR\n" +
-	"placements\x1a9\n" +
+	"placements\x12@\n" +
+	"\awebhook\x18* \x01(\v2&.facestudio.gateway.v1.WebhookDeliveryR\awebhook\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\b\n" +
@@ -2346,7 +2526,21 @@ const file_facestudio_gateway_v1_gateway_proto_rawDesc = "" +
 	"\b_best_ofB\x11\n" +
 	"\x0f_min_similarityB\f\n" +
 	"\n" +
-	"_max_tries\"\xb9\x01\n" +
+	"_max_tries\"\x8d\x03\n" +
+	"\x0fWebhookDelivery\x12B\n" +
+	"\x05state\x18\x01 \x01(\x0e2,.facestudio.gateway.v1.WebhookDelivery.StateR\x05state\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12\x10\n" +
+	"\x03url\x18\x03 \x01(\tR\x03url\x12\x1a\n" +
+	"\battempts\x18\x04 \x01(\x05R\battempts\x12\x1d\n" +
+	"\n" +
+	"last_error\x18\x05 \x01(\tR\tlastError\x12F\n" +
+	"\x11next_attempt_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x0fnextAttemptTime\x125\n" +
+	"\bend_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"Z\n" +
+	"\x05State\x12\x15\n" +
+	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rSTATE_PENDING\x10\x01\x12\x13\n" +
+	"\x0fSTATE_DELIVERED\x10\x02\x12\x12\n" +
+	"\x0eSTATE_GIVEN_UP\x10\x03\"\xb9\x01\n" +
 	"\bProgress\x12\x14\n" +
 	"\x05stage\x18\x01 \x01(\tR\x05stage\x12\x18\n" +
 	"\apicture\x18\x02 \x01(\x05R\apicture\x12\x12\n" +
@@ -2510,108 +2704,114 @@ func file_facestudio_gateway_v1_gateway_proto_rawDescGZIP() []byte {
 	return file_facestudio_gateway_v1_gateway_proto_rawDescData
 }
 
-var file_facestudio_gateway_v1_gateway_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_facestudio_gateway_v1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_facestudio_gateway_v1_gateway_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_facestudio_gateway_v1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_facestudio_gateway_v1_gateway_proto_goTypes = []any{
 	(State)(0),                      // 0: facestudio.gateway.v1.State
 	(OutputFormat)(0),               // 1: facestudio.gateway.v1.OutputFormat
 	(MaskSource)(0),                 // 2: facestudio.gateway.v1.MaskSource
-	(Warning_Kind)(0),               // 3: facestudio.gateway.v1.Warning.Kind
-	(*GenerationSubject)(nil),       // 4: facestudio.gateway.v1.GenerationSubject
-	(*MixPart)(nil),                 // 5: facestudio.gateway.v1.MixPart
-	(*Placement)(nil),               // 6: facestudio.gateway.v1.Placement
-	(*Generation)(nil),              // 7: facestudio.gateway.v1.Generation
-	(*Progress)(nil),                // 8: facestudio.gateway.v1.Progress
-	(*PlacedPerson)(nil),            // 9: facestudio.gateway.v1.PlacedPerson
-	(*ResultPicture)(nil),           // 10: facestudio.gateway.v1.ResultPicture
-	(*Try)(nil),                     // 11: facestudio.gateway.v1.Try
-	(*SubjectSimilarity)(nil),       // 12: facestudio.gateway.v1.SubjectSimilarity
-	(*Warning)(nil),                 // 13: facestudio.gateway.v1.Warning
-	(*ResultFace)(nil),              // 14: facestudio.gateway.v1.ResultFace
-	(*PhotoVerdict)(nil),            // 15: facestudio.gateway.v1.PhotoVerdict
-	(*PhotoFigures)(nil),            // 16: facestudio.gateway.v1.PhotoFigures
-	(*CreateGenerationRequest)(nil), // 17: facestudio.gateway.v1.CreateGenerationRequest
-	(*GetGenerationRequest)(nil),    // 18: facestudio.gateway.v1.GetGenerationRequest
-	(*ListGenerationsRequest)(nil),  // 19: facestudio.gateway.v1.ListGenerationsRequest
-	(*ListGenerationsResponse)(nil), // 20: facestudio.gateway.v1.ListGenerationsResponse
-	(*WatchGenerationRequest)(nil),  // 21: facestudio.gateway.v1.WatchGenerationRequest
-	(*WatchGenerationResponse)(nil), // 22: facestudio.gateway.v1.WatchGenerationResponse
-	(*ProgressEvent)(nil),           // 23: facestudio.gateway.v1.ProgressEvent
-	(*CancelGenerationRequest)(nil), // 24: facestudio.gateway.v1.CancelGenerationRequest
-	(*GetPictureRequest)(nil),       // 25: facestudio.gateway.v1.GetPictureRequest
-	(*GetPictureResponse)(nil),      // 26: facestudio.gateway.v1.GetPictureResponse
-	nil,                             // 27: facestudio.gateway.v1.Generation.LabelsEntry
-	(*v1.Picture)(nil),              // 28: facestudio.media.v1.Picture
-	(*v1.Point)(nil),                // 29: facestudio.media.v1.Point
-	(*v1.Box)(nil),                  // 30: facestudio.media.v1.Box
-	(v11.Background)(0),             // 31: facestudio.denoiser.v1.Background
-	(*durationpb.Duration)(nil),     // 32: google.protobuf.Duration
-	(v11.Sampler)(0),                // 33: facestudio.denoiser.v1.Sampler
-	(*v12.Fault)(nil),               // 34: facestudio.fault.v1.Fault
-	(*timestamppb.Timestamp)(nil),   // 35: google.protobuf.Timestamp
-	(*v1.Blob)(nil),                 // 36: facestudio.media.v1.Blob
+	(WebhookDelivery_State)(0),      // 3: facestudio.gateway.v1.WebhookDelivery.State
+	(Warning_Kind)(0),               // 4: facestudio.gateway.v1.Warning.Kind
+	(*GenerationSubject)(nil),       // 5: facestudio.gateway.v1.GenerationSubject
+	(*MixPart)(nil),                 // 6: facestudio.gateway.v1.MixPart
+	(*Placement)(nil),               // 7: facestudio.gateway.v1.Placement
+	(*Generation)(nil),              // 8: facestudio.gateway.v1.Generation
+	(*WebhookDelivery)(nil),         // 9: facestudio.gateway.v1.WebhookDelivery
+	(*Progress)(nil),                // 10: facestudio.gateway.v1.Progress
+	(*PlacedPerson)(nil),            // 11: facestudio.gateway.v1.PlacedPerson
+	(*ResultPicture)(nil),           // 12: facestudio.gateway.v1.ResultPicture
+	(*Try)(nil),                     // 13: facestudio.gateway.v1.Try
+	(*SubjectSimilarity)(nil),       // 14: facestudio.gateway.v1.SubjectSimilarity
+	(*Warning)(nil),                 // 15: facestudio.gateway.v1.Warning
+	(*ResultFace)(nil),              // 16: facestudio.gateway.v1.ResultFace
+	(*PhotoVerdict)(nil),            // 17: facestudio.gateway.v1.PhotoVerdict
+	(*PhotoFigures)(nil),            // 18: facestudio.gateway.v1.PhotoFigures
+	(*CreateGenerationRequest)(nil), // 19: facestudio.gateway.v1.CreateGenerationRequest
+	(*GetGenerationRequest)(nil),    // 20: facestudio.gateway.v1.GetGenerationRequest
+	(*ListGenerationsRequest)(nil),  // 21: facestudio.gateway.v1.ListGenerationsRequest
+	(*ListGenerationsResponse)(nil), // 22: facestudio.gateway.v1.ListGenerationsResponse
+	(*WatchGenerationRequest)(nil),  // 23: facestudio.gateway.v1.WatchGenerationRequest
+	(*WatchGenerationResponse)(nil), // 24: facestudio.gateway.v1.WatchGenerationResponse
+	(*ProgressEvent)(nil),           // 25: facestudio.gateway.v1.ProgressEvent
+	(*CancelGenerationRequest)(nil), // 26: facestudio.gateway.v1.CancelGenerationRequest
+	(*GetPictureRequest)(nil),       // 27: facestudio.gateway.v1.GetPictureRequest
+	(*GetPictureResponse)(nil),      // 28: facestudio.gateway.v1.GetPictureResponse
+	nil,                             // 29: facestudio.gateway.v1.Generation.LabelsEntry
+	(*v1.Picture)(nil),              // 30: facestudio.media.v1.Picture
+	(*v1.Point)(nil),                // 31: facestudio.media.v1.Point
+	(*v1.Box)(nil),                  // 32: facestudio.media.v1.Box
+	(v11.Background)(0),             // 33: facestudio.denoiser.v1.Background
+	(*durationpb.Duration)(nil),     // 34: google.protobuf.Duration
+	(v11.Sampler)(0),                // 35: facestudio.denoiser.v1.Sampler
+	(*v12.Fault)(nil),               // 36: facestudio.fault.v1.Fault
+	(*timestamppb.Timestamp)(nil),   // 37: google.protobuf.Timestamp
+	(*v1.Blob)(nil),                 // 38: facestudio.media.v1.Blob
 }
 var file_facestudio_gateway_v1_gateway_proto_depIdxs = []int32{
-	28, // 0: facestudio.gateway.v1.GenerationSubject.photos:type_name -> facestudio.media.v1.Picture
-	5,  // 1: facestudio.gateway.v1.GenerationSubject.mix:type_name -> facestudio.gateway.v1.MixPart
-	6,  // 2: facestudio.gateway.v1.GenerationSubject.at:type_name -> facestudio.gateway.v1.Placement
-	28, // 3: facestudio.gateway.v1.MixPart.photos:type_name -> facestudio.media.v1.Picture
-	29, // 4: facestudio.gateway.v1.Placement.point:type_name -> facestudio.media.v1.Point
-	30, // 5: facestudio.gateway.v1.Placement.box:type_name -> facestudio.media.v1.Box
-	28, // 6: facestudio.gateway.v1.Placement.mask:type_name -> facestudio.media.v1.Picture
-	4,  // 7: facestudio.gateway.v1.Generation.subjects:type_name -> facestudio.gateway.v1.GenerationSubject
-	28, // 8: facestudio.gateway.v1.Generation.style:type_name -> facestudio.media.v1.Picture
-	31, // 9: facestudio.gateway.v1.Generation.background:type_name -> facestudio.denoiser.v1.Background
-	32, // 10: facestudio.gateway.v1.Generation.timeout:type_name -> google.protobuf.Duration
-	27, // 11: facestudio.gateway.v1.Generation.labels:type_name -> facestudio.gateway.v1.Generation.LabelsEntry
-	33, // 12: facestudio.gateway.v1.Generation.sampler:type_name -> facestudio.denoiser.v1.Sampler
+	30, // 0: facestudio.gateway.v1.GenerationSubject.photos:type_name -> facestudio.media.v1.Picture
+	6,  // 1: facestudio.gateway.v1.GenerationSubject.mix:type_name -> facestudio.gateway.v1.MixPart
+	7,  // 2: facestudio.gateway.v1.GenerationSubject.at:type_name -> facestudio.gateway.v1.Placement
+	30, // 3: facestudio.gateway.v1.MixPart.photos:type_name -> facestudio.media.v1.Picture
+	31, // 4: facestudio.gateway.v1.Placement.point:type_name -> facestudio.media.v1.Point
+	32, // 5: facestudio.gateway.v1.Placement.box:type_name -> facestudio.media.v1.Box
+	30, // 6: facestudio.gateway.v1.Placement.mask:type_name -> facestudio.media.v1.Picture
+	5,  // 7: facestudio.gateway.v1.Generation.subjects:type_name -> facestudio.gateway.v1.GenerationSubject
+	30, // 8: facestudio.gateway.v1.Generation.style:type_name -> facestudio.media.v1.Picture
+	33, // 9: facestudio.gateway.v1.Generation.background:type_name -> facestudio.denoiser.v1.Background
+	34, // 10: facestudio.gateway.v1.Generation.timeout:type_name -> google.protobuf.Duration
+	29, // 11: facestudio.gateway.v1.Generation.labels:type_name -> facestudio.gateway.v1.Generation.LabelsEntry
+	35, // 12: facestudio.gateway.v1.Generation.sampler:type_name -> facestudio.denoiser.v1.Sampler
 	1,  // 13: facestudio.gateway.v1.Generation.output_format:type_name -> facestudio.gateway.v1.OutputFormat
 	0,  // 14: facestudio.gateway.v1.Generation.state:type_name -> facestudio.gateway.v1.State
-	8,  // 15: facestudio.gateway.v1.Generation.progress:type_name -> facestudio.gateway.v1.Progress
-	10, // 16: facestudio.gateway.v1.Generation.pictures:type_name -> facestudio.gateway.v1.ResultPicture
-	34, // 17: facestudio.gateway.v1.Generation.fault:type_name -> facestudio.fault.v1.Fault
-	15, // 18: facestudio.gateway.v1.Generation.photo_verdicts:type_name -> facestudio.gateway.v1.PhotoVerdict
-	35, // 19: facestudio.gateway.v1.Generation.create_time:type_name -> google.protobuf.Timestamp
-	35, // 20: facestudio.gateway.v1.Generation.start_time:type_name -> google.protobuf.Timestamp
-	35, // 21: facestudio.gateway.v1.Generation.end_time:type_name -> google.protobuf.Timestamp
-	9,  // 22: facestudio.gateway.v1.Generation.placements:type_name -> facestudio.gateway.v1.PlacedPerson
-	32, // 23: facestudio.gateway.v1.Progress.remaining:type_name -> google.protobuf.Duration
-	30, // 24: facestudio.gateway.v1.PlacedPerson.box:type_name -> facestudio.media.v1.Box
-	2,  // 25: facestudio.gateway.v1.PlacedPerson.mask_source:type_name -> facestudio.gateway.v1.MaskSource
-	36, // 26: facestudio.gateway.v1.ResultPicture.blob:type_name -> facestudio.media.v1.Blob
-	14, // 27: facestudio.gateway.v1.ResultPicture.faces:type_name -> facestudio.gateway.v1.ResultFace
-	13, // 28: facestudio.gateway.v1.ResultPicture.warnings:type_name -> facestudio.gateway.v1.Warning
-	11, // 29: facestudio.gateway.v1.ResultPicture.tries:type_name -> facestudio.gateway.v1.Try
-	12, // 30: facestudio.gateway.v1.Try.similarities:type_name -> facestudio.gateway.v1.SubjectSimilarity
-	13, // 31: facestudio.gateway.v1.Try.warnings:type_name -> facestudio.gateway.v1.Warning
-	3,  // 32: facestudio.gateway.v1.Warning.kind:type_name -> facestudio.gateway.v1.Warning.Kind
-	30, // 33: facestudio.gateway.v1.ResultFace.box:type_name -> facestudio.media.v1.Box
-	12, // 34: facestudio.gateway.v1.ResultFace.similarities:type_name -> facestudio.gateway.v1.SubjectSimilarity
-	34, // 35: facestudio.gateway.v1.PhotoVerdict.fault:type_name -> facestudio.fault.v1.Fault
-	16, // 36: facestudio.gateway.v1.PhotoVerdict.figures:type_name -> facestudio.gateway.v1.PhotoFigures
-	7,  // 37: facestudio.gateway.v1.CreateGenerationRequest.generation:type_name -> facestudio.gateway.v1.Generation
-	7,  // 38: facestudio.gateway.v1.ListGenerationsResponse.generations:type_name -> facestudio.gateway.v1.Generation
-	7,  // 39: facestudio.gateway.v1.WatchGenerationResponse.generation:type_name -> facestudio.gateway.v1.Generation
-	23, // 40: facestudio.gateway.v1.WatchGenerationResponse.progress:type_name -> facestudio.gateway.v1.ProgressEvent
-	8,  // 41: facestudio.gateway.v1.ProgressEvent.progress:type_name -> facestudio.gateway.v1.Progress
-	28, // 42: facestudio.gateway.v1.ProgressEvent.preview:type_name -> facestudio.media.v1.Picture
-	17, // 43: facestudio.gateway.v1.GenerationService.CreateGeneration:input_type -> facestudio.gateway.v1.CreateGenerationRequest
-	18, // 44: facestudio.gateway.v1.GenerationService.GetGeneration:input_type -> facestudio.gateway.v1.GetGenerationRequest
-	19, // 45: facestudio.gateway.v1.GenerationService.ListGenerations:input_type -> facestudio.gateway.v1.ListGenerationsRequest
-	21, // 46: facestudio.gateway.v1.GenerationService.WatchGeneration:input_type -> facestudio.gateway.v1.WatchGenerationRequest
-	24, // 47: facestudio.gateway.v1.GenerationService.CancelGeneration:input_type -> facestudio.gateway.v1.CancelGenerationRequest
-	25, // 48: facestudio.gateway.v1.GenerationService.GetPicture:input_type -> facestudio.gateway.v1.GetPictureRequest
-	7,  // 49: facestudio.gateway.v1.GenerationService.CreateGeneration:output_type -> facestudio.gateway.v1.Generation
-	7,  // 50: facestudio.gateway.v1.GenerationService.GetGeneration:output_type -> facestudio.gateway.v1.Generation
-	20, // 51: facestudio.gateway.v1.GenerationService.ListGenerations:output_type -> facestudio.gateway.v1.ListGenerationsResponse
-	22, // 52: facestudio.gateway.v1.GenerationService.WatchGeneration:output_type -> facestudio.gateway.v1.WatchGenerationResponse
-	7,  // 53: facestudio.gateway.v1.GenerationService.CancelGeneration:output_type -> facestudio.gateway.v1.Generation
-	26, // 54: facestudio.gateway.v1.GenerationService.GetPicture:output_type -> facestudio.gateway.v1.GetPictureResponse
-	49, // [49:55] is the sub-list for method output_type
-	43, // [43:49] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	10, // 15: facestudio.gateway.v1.Generation.progress:type_name -> facestudio.gateway.v1.Progress
+	12, // 16: facestudio.gateway.v1.Generation.pictures:type_name -> facestudio.gateway.v1.ResultPicture
+	36, // 17: facestudio.gateway.v1.Generation.fault:type_name -> facestudio.fault.v1.Fault
+	17, // 18: facestudio.gateway.v1.Generation.photo_verdicts:type_name -> facestudio.gateway.v1.PhotoVerdict
+	37, // 19: facestudio.gateway.v1.Generation.create_time:type_name -> google.protobuf.Timestamp
+	37, // 20: facestudio.gateway.v1.Generation.start_time:type_name -> google.protobuf.Timestamp
+	37, // 21: facestudio.gateway.v1.Generation.end_time:type_name -> google.protobuf.Timestamp
+	11, // 22: facestudio.gateway.v1.Generation.placements:type_name -> facestudio.gateway.v1.PlacedPerson
+	9,  // 23: facestudio.gateway.v1.Generation.webhook:type_name -> facestudio.gateway.v1.WebhookDelivery
+	3,  // 24: facestudio.gateway.v1.WebhookDelivery.state:type_name -> facestudio.gateway.v1.WebhookDelivery.State
+	37, // 25: facestudio.gateway.v1.WebhookDelivery.next_attempt_time:type_name -> google.protobuf.Timestamp
+	37, // 26: facestudio.gateway.v1.WebhookDelivery.end_time:type_name -> google.protobuf.Timestamp
+	34, // 27: facestudio.gateway.v1.Progress.remaining:type_name -> google.protobuf.Duration
+	32, // 28: facestudio.gateway.v1.PlacedPerson.box:type_name -> facestudio.media.v1.Box
+	2,  // 29: facestudio.gateway.v1.PlacedPerson.mask_source:type_name -> facestudio.gateway.v1.MaskSource
+	38, // 30: facestudio.gateway.v1.ResultPicture.blob:type_name -> facestudio.media.v1.Blob
+	16, // 31: facestudio.gateway.v1.ResultPicture.faces:type_name -> facestudio.gateway.v1.ResultFace
+	15, // 32: facestudio.gateway.v1.ResultPicture.warnings:type_name -> facestudio.gateway.v1.Warning
+	13, // 33: facestudio.gateway.v1.ResultPicture.tries:type_name -> facestudio.gateway.v1.Try
+	14, // 34: facestudio.gateway.v1.Try.similarities:type_name -> facestudio.gateway.v1.SubjectSimilarity
+	15, // 35: facestudio.gateway.v1.Try.warnings:type_name -> facestudio.gateway.v1.Warning
+	4,  // 36: facestudio.gateway.v1.Warning.kind:type_name -> facestudio.gateway.v1.Warning.Kind
+	32, // 37: facestudio.gateway.v1.ResultFace.box:type_name -> facestudio.media.v1.Box
+	14, // 38: facestudio.gateway.v1.ResultFace.similarities:type_name -> facestudio.gateway.v1.SubjectSimilarity
+	36, // 39: facestudio.gateway.v1.PhotoVerdict.fault:type_name -> facestudio.fault.v1.Fault
+	18, // 40: facestudio.gateway.v1.PhotoVerdict.figures:type_name -> facestudio.gateway.v1.PhotoFigures
+	8,  // 41: facestudio.gateway.v1.CreateGenerationRequest.generation:type_name -> facestudio.gateway.v1.Generation
+	8,  // 42: facestudio.gateway.v1.ListGenerationsResponse.generations:type_name -> facestudio.gateway.v1.Generation
+	8,  // 43: facestudio.gateway.v1.WatchGenerationResponse.generation:type_name -> facestudio.gateway.v1.Generation
+	25, // 44: facestudio.gateway.v1.WatchGenerationResponse.progress:type_name -> facestudio.gateway.v1.ProgressEvent
+	10, // 45: facestudio.gateway.v1.ProgressEvent.progress:type_name -> facestudio.gateway.v1.Progress
+	30, // 46: facestudio.gateway.v1.ProgressEvent.preview:type_name -> facestudio.media.v1.Picture
+	19, // 47: facestudio.gateway.v1.GenerationService.CreateGeneration:input_type -> facestudio.gateway.v1.CreateGenerationRequest
+	20, // 48: facestudio.gateway.v1.GenerationService.GetGeneration:input_type -> facestudio.gateway.v1.GetGenerationRequest
+	21, // 49: facestudio.gateway.v1.GenerationService.ListGenerations:input_type -> facestudio.gateway.v1.ListGenerationsRequest
+	23, // 50: facestudio.gateway.v1.GenerationService.WatchGeneration:input_type -> facestudio.gateway.v1.WatchGenerationRequest
+	26, // 51: facestudio.gateway.v1.GenerationService.CancelGeneration:input_type -> facestudio.gateway.v1.CancelGenerationRequest
+	27, // 52: facestudio.gateway.v1.GenerationService.GetPicture:input_type -> facestudio.gateway.v1.GetPictureRequest
+	8,  // 53: facestudio.gateway.v1.GenerationService.CreateGeneration:output_type -> facestudio.gateway.v1.Generation
+	8,  // 54: facestudio.gateway.v1.GenerationService.GetGeneration:output_type -> facestudio.gateway.v1.Generation
+	22, // 55: facestudio.gateway.v1.GenerationService.ListGenerations:output_type -> facestudio.gateway.v1.ListGenerationsResponse
+	24, // 56: facestudio.gateway.v1.GenerationService.WatchGeneration:output_type -> facestudio.gateway.v1.WatchGenerationResponse
+	8,  // 57: facestudio.gateway.v1.GenerationService.CancelGeneration:output_type -> facestudio.gateway.v1.Generation
+	28, // 58: facestudio.gateway.v1.GenerationService.GetPicture:output_type -> facestudio.gateway.v1.GetPictureResponse
+	53, // [53:59] is the sub-list for method output_type
+	47, // [47:53] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_facestudio_gateway_v1_gateway_proto_init() }
@@ -2627,11 +2827,11 @@ func file_facestudio_gateway_v1_gateway_proto_init() {
 		(*Placement_Mask)(nil),
 	}
 	file_facestudio_gateway_v1_gateway_proto_msgTypes[3].OneofWrappers = []any{}
-	file_facestudio_gateway_v1_gateway_proto_msgTypes[5].OneofWrappers = []any{}
-	file_facestudio_gateway_v1_gateway_proto_msgTypes[9].OneofWrappers = []any{}
+	file_facestudio_gateway_v1_gateway_proto_msgTypes[6].OneofWrappers = []any{}
 	file_facestudio_gateway_v1_gateway_proto_msgTypes[10].OneofWrappers = []any{}
-	file_facestudio_gateway_v1_gateway_proto_msgTypes[12].OneofWrappers = []any{}
-	file_facestudio_gateway_v1_gateway_proto_msgTypes[18].OneofWrappers = []any{
+	file_facestudio_gateway_v1_gateway_proto_msgTypes[11].OneofWrappers = []any{}
+	file_facestudio_gateway_v1_gateway_proto_msgTypes[13].OneofWrappers = []any{}
+	file_facestudio_gateway_v1_gateway_proto_msgTypes[19].OneofWrappers = []any{
 		(*WatchGenerationResponse_Generation)(nil),
 		(*WatchGenerationResponse_Progress)(nil),
 	}
@@ -2640,8 +2840,8 @@ func file_facestudio_gateway_v1_gateway_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_facestudio_gateway_v1_gateway_proto_rawDesc), len(file_facestudio_gateway_v1_gateway_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   24,
+			NumEnums:      5,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
