@@ -116,8 +116,12 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 	}
 	s.subjects = s.serveSubjects(env, stages, queue, settings)
 	s.bundles = api.NewBundles(env.Bundle.Digest(), manifest)
+	flowing := flow.Settings{Framing: manifest.Framing, Subjects: s.people.embeddings}
+	if queue != nil {
+		flowing.Forget = queue.Forget
+	}
 	runner, err := conductor.Observe(
-		flow.New(stages, env.Blobs, flow.Settings{Framing: manifest.Framing, Subjects: s.people.embeddings}),
+		flow.New(stages, env.Blobs, flowing),
 		otel.GetTracerProvider(), otel.GetMeterProvider())
 	if err != nil {
 		return nil, errors.Join(err, s.Close())

@@ -7,6 +7,7 @@ import (
 
 	"github.com/facestudio/facestudio/gateway/internal/api"
 	"github.com/facestudio/facestudio/gateway/internal/flow"
+	"github.com/facestudio/facestudio/gateway/internal/record"
 	"github.com/facestudio/facestudio/gateway/internal/subject"
 	"github.com/facestudio/facestudio/services/bundle"
 	"github.com/facestudio/facestudio/services/jobqueue"
@@ -24,11 +25,17 @@ func openPeople(ctx context.Context, env Env) (people, error) {
 	if err != nil {
 		return people{}, fmt.Errorf("open the subjects: %w", err)
 	}
+	erasures, err := env.Queue.DocumentsUpTo(ctx, subject.ErasureKind, subject.ErasureBytes)
+	if err != nil {
+		return people{}, fmt.Errorf("open the deletions: %w", err)
+	}
 	store := subject.NewStore(documents, time.Now)
 	return people{
 		store:      store,
 		embeddings: &subject.Embeddings{Store: store, FaceEncoder: faceEncoder(env.Bundle)},
-		remover:    &subject.Remover{Store: store, Blobs: env.Blobs, Log: env.Log},
+		remover: &subject.Remover{
+			Store: store, Blobs: env.Blobs, Erasures: erasures, Generations: record.New(env.Queue, time.Now), Work: env.Queue, Log: env.Log,
+		},
 	}, nil
 }
 

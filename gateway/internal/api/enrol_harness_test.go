@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/facestudio/facestudio/gateway/internal/api"
+	"github.com/facestudio/facestudio/gateway/internal/record"
 	"github.com/facestudio/facestudio/gateway/internal/subject"
 	"github.com/facestudio/facestudio/gateway/internal/tenant"
 	encoderv1 "github.com/facestudio/facestudio/proto/gen/facestudio/encoder/v1"
@@ -123,7 +124,14 @@ func openSubjects(t *testing.T) *enrolling {
 	now := func() time.Time { return e.clock }
 	e.faces = &faces{blobs: e.blobs, of: map[string]int{}, wrong: map[string]faultv1.Reason{}}
 	e.store = subject.NewStore(documents, now)
-	e.remover = &subject.Remover{Store: e.store, Blobs: e.blobs, Log: slog.New(slog.DiscardHandler)}
+	erasures, err := e.queue.DocumentsUpTo(t.Context(), subject.ErasureKind, subject.ErasureBytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.remover = &subject.Remover{
+		Store: e.store, Blobs: e.blobs, Erasures: erasures, Generations: record.New(e.queue, now), Work: e.queue,
+		Log: slog.New(slog.DiscardHandler),
+	}
 	e.limit(tenant.Default())
 	return e
 }

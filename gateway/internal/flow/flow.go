@@ -72,6 +72,9 @@ type Settings struct {
 	Limits imaging.Limits
 	// Subjects has the enrolled subjects; nil: there are none.
 	Subjects Subjects
+	// Forget drops what the transport to the encoder keeps of a call's result;
+	// nil: it keeps nothing.
+	Forget func(ctx context.Context, method string, request any) error
 }
 
 // Job is one generation to make.

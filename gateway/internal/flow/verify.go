@@ -32,9 +32,14 @@ type look struct {
 // verify says who the faces of a result are. A result without a face is no
 // failure: it is told in the warnings.
 func (r *run) verify(ctx context.Context, index int, picture *mediav1.Picture, who []person, what guide) (look, error) {
-	response, err := r.stages.Encoder.EmbedAllFaces(r.call(ctx, stageVerify, index), &encoderv1.EmbedAllFacesRequest{
-		Bundle: r.want.GetBundle(), Picture: picture,
-	})
+	ctx = r.call(ctx, stageVerify, index)
+	request := &encoderv1.EmbedAllFacesRequest{Bundle: r.want.GetBundle(), Picture: picture}
+	response, err := r.stages.Encoder.EmbedAllFaces(ctx, request)
+	if err == nil && r.set.Forget != nil && len(r.named()) > 0 {
+		// Faces like an enrolled person's do not stay where deleting the person
+		// does not reach.
+		err = r.set.Forget(context.WithoutCancel(ctx), encoderv1.EncoderService_EmbedAllFaces_FullMethodName, request)
+	}
 	if err != nil {
 		if f := fault.From(err); f.Kind == fault.Invalid {
 			// The request was ours, not the caller's.

@@ -14,8 +14,12 @@ import (
 	"github.com/facestudio/facestudio/services/jobqueue"
 )
 
-// expireEvery is how often what has expired is removed.
-const expireEvery = 10 * time.Minute
+const (
+	// expireEvery is how often what has expired is removed.
+	expireEvery = 10 * time.Minute
+	// finishEvery is how often deletions go on that wait for generations to end.
+	finishEvery = time.Minute
+)
 
 // Blobs is where photos are kept; *blob.Store is one.
 type Blobs interface {
@@ -31,14 +35,26 @@ type Remover struct {
 	Store *Store
 	// Blobs has their photos.
 	Blobs Blobs
+	// Erasures has the deletions that were begun.
+	Erasures Erasures
+	// Generations name subjects.
+	Generations Generations
+	// Work is what stages were told of them.
+	Work Work
 	// Log gets what is removed by itself.
 	Log *slog.Logger
 }
 
-// Remove removes a subject: first the photos that no other subject of the
-// tenant keeps, then the record with the embedding, so that a removal that was
-// broken off can be repeated. It fails with UNKNOWN_SUBJECT.
+// Remove removes a subject and all that it left, or goes on with that. It fails
+// with UNKNOWN_SUBJECT.
 func (r *Remover) Remove(ctx context.Context, key jobqueue.RecordKey) (*gatewayv1.DeleteSubjectResponse, error) {
+	erasure, err := r.begun(ctx, key)
+	if err == nil {
+		return r.erase(ctx, key, erasure)
+	}
+	if !errors.Is(err, jobqueue.ErrNotFound) {
+		return nil, err
+	}
 	record, err := r.Store.Get(ctx, key)
 	if err != nil {
 		return nil, err
@@ -47,24 +63,11 @@ func (r *Remover) Remove(ctx context.Context, key jobqueue.RecordKey) (*gatewayv
 }
 
 func (r *Remover) remove(ctx context.Context, key jobqueue.RecordKey, record *gatewayv1.SubjectRecord) (*gatewayv1.DeleteSubjectResponse, error) {
-	out := &gatewayv1.DeleteSubjectResponse{Name: Name(key.ID)}
-	var kept []*mediav1.Blob
-	for _, photo := range record.GetSubject().GetPhotos() {
-		kept = append(kept, photo.GetBlob())
-	}
-	var err error
-	if out.Photos, out.SharedPhotos, err = r.Drop(ctx, key, kept); err != nil {
+	erasure, err := r.begin(ctx, key, record)
+	if err != nil {
 		return nil, err
 	}
-	err = r.Store.documents.Erase(ctx, key)
-	if errors.Is(err, jobqueue.ErrNotFound) {
-		return nil, unknown(key.ID)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("delete subject: %w", err)
-	}
-	out.Embeddings = 1
-	return out, nil
+	return r.erase(ctx, key, erasure)
 }
 
 // Drop removes photos that a subject keeps, or would have kept, and that no
@@ -126,23 +129,39 @@ func (r *Remover) keptByOthers(ctx context.Context, key jobqueue.RecordKey) (map
 	return used, nil
 }
 
-// Run removes what has expired, at once and then now and then until ctx ends.
+// Run removes what has expired and finishes deletions, at once and then now and
+// then until ctx ends.
 func (r *Remover) Run(ctx context.Context) {
-	tick := time.NewTicker(expireEvery)
-	defer tick.Stop()
+	expire, finish := time.NewTicker(expireEvery), time.NewTicker(finishEvery)
+	defer expire.Stop()
+	defer finish.Stop()
+	r.finish(ctx)
+	r.expire(ctx)
 	for {
-		removed, err := r.Expire(ctx)
-		if err != nil && ctx.Err() == nil {
-			r.Log.WarnContext(ctx, "expired subjects are not removed yet", slog.Any("error", err))
-		}
-		if removed > 0 {
-			r.Log.InfoContext(ctx, "expired subjects are removed", slog.Int("count", removed))
-		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-expire.C:
+			r.expire(ctx)
+		case <-finish.C:
+			r.finish(ctx)
 		}
+	}
+}
+
+func (r *Remover) finish(ctx context.Context) {
+	if err := r.Finish(ctx); err != nil && ctx.Err() == nil {
+		r.Log.WarnContext(ctx, "deletions of subjects are not done yet", slog.Any("error", err))
+	}
+}
+
+func (r *Remover) expire(ctx context.Context) {
+	removed, err := r.Expire(ctx)
+	if err != nil && ctx.Err() == nil {
+		r.Log.WarnContext(ctx, "expired subjects are not removed yet", slog.Any("error", err))
+	}
+	if removed > 0 {
+		r.Log.InfoContext(ctx, "expired subjects are removed", slog.Int("count", removed))
 	}
 }
 

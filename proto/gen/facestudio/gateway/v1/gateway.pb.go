@@ -340,7 +340,8 @@ type GenerationSubject struct {
 	// 1 to 32 photos of this one person, one face each. Their embeddings are
 	// averaged.
 	Photos []*v1.Picture `protobuf:"bytes,2,rep,name=photos,proto3" json:"photos,omitempty"`
-	// Resource name of an enrolled subject, "subjects/{subject}".
+	// Resource name of an enrolled subject, "subjects/{subject}"; in answers
+	// "subjects/deleted" once it was deleted.
 	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
 	// 2 to 8 people whose faces are mixed into one (paper 3.2): the sum of their
 	// embeddings by weight, renormalised.
@@ -436,7 +437,8 @@ type MixPart struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// 1 to 32 photos of this one person, one face each.
 	Photos []*v1.Picture `protobuf:"bytes,2,rep,name=photos,proto3" json:"photos,omitempty"`
-	// Resource name of an enrolled subject, "subjects/{subject}".
+	// Resource name of an enrolled subject, "subjects/{subject}"; in answers
+	// "subjects/deleted" once it was deleted.
 	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
 	// Weight, above 0 and finite. The weights of a mix are divided by their sum,
 	// so 1 and 3 mean the same as 0.25 and 0.75.

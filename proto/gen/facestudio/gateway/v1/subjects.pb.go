@@ -245,6 +245,53 @@ func (x *SubjectRecord) GetRequestDigest() []byte {
 	return nil
 }
 
+// SubjectErasure is a deletion that has begun, as it is stored until it is done;
+// it is never sent.
+type SubjectErasure struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The photos that the subject kept.
+	Photos        []*v1.Blob `protobuf:"bytes,1,rep,name=photos,proto3" json:"photos,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubjectErasure) Reset() {
+	*x = SubjectErasure{}
+	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubjectErasure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubjectErasure) ProtoMessage() {}
+
+func (x *SubjectErasure) ProtoReflect() protoreflect.Message {
+	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubjectErasure.ProtoReflect.Descriptor instead.
+func (*SubjectErasure) Descriptor() ([]byte, []int) {
+	return file_facestudio_gateway_v1_subjects_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *SubjectErasure) GetPhotos() []*v1.Blob {
+	if x != nil {
+		return x.Photos
+	}
+	return nil
+}
+
 // CreateSubjectRequest asks for a subject.
 type CreateSubjectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -262,7 +309,7 @@ type CreateSubjectRequest struct {
 
 func (x *CreateSubjectRequest) Reset() {
 	*x = CreateSubjectRequest{}
-	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[2]
+	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -274,7 +321,7 @@ func (x *CreateSubjectRequest) String() string {
 func (*CreateSubjectRequest) ProtoMessage() {}
 
 func (x *CreateSubjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[2]
+	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -287,7 +334,7 @@ func (x *CreateSubjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateSubjectRequest.ProtoReflect.Descriptor instead.
 func (*CreateSubjectRequest) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_subjects_proto_rawDescGZIP(), []int{2}
+	return file_facestudio_gateway_v1_subjects_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *CreateSubjectRequest) GetSubject() *Subject {
@@ -322,7 +369,7 @@ type GetSubjectRequest struct {
 
 func (x *GetSubjectRequest) Reset() {
 	*x = GetSubjectRequest{}
-	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[3]
+	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -334,7 +381,7 @@ func (x *GetSubjectRequest) String() string {
 func (*GetSubjectRequest) ProtoMessage() {}
 
 func (x *GetSubjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[3]
+	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -347,7 +394,7 @@ func (x *GetSubjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSubjectRequest.ProtoReflect.Descriptor instead.
 func (*GetSubjectRequest) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_subjects_proto_rawDescGZIP(), []int{3}
+	return file_facestudio_gateway_v1_subjects_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetSubjectRequest) GetName() string {
@@ -370,7 +417,7 @@ type ListSubjectsRequest struct {
 
 func (x *ListSubjectsRequest) Reset() {
 	*x = ListSubjectsRequest{}
-	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[4]
+	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -382,7 +429,7 @@ func (x *ListSubjectsRequest) String() string {
 func (*ListSubjectsRequest) ProtoMessage() {}
 
 func (x *ListSubjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[4]
+	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -395,7 +442,7 @@ func (x *ListSubjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSubjectsRequest.ProtoReflect.Descriptor instead.
 func (*ListSubjectsRequest) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_subjects_proto_rawDescGZIP(), []int{4}
+	return file_facestudio_gateway_v1_subjects_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListSubjectsRequest) GetPageSize() int32 {
@@ -425,7 +472,7 @@ type ListSubjectsResponse struct {
 
 func (x *ListSubjectsResponse) Reset() {
 	*x = ListSubjectsResponse{}
-	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[5]
+	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -437,7 +484,7 @@ func (x *ListSubjectsResponse) String() string {
 func (*ListSubjectsResponse) ProtoMessage() {}
 
 func (x *ListSubjectsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[5]
+	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -450,7 +497,7 @@ func (x *ListSubjectsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSubjectsResponse.ProtoReflect.Descriptor instead.
 func (*ListSubjectsResponse) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_subjects_proto_rawDescGZIP(), []int{5}
+	return file_facestudio_gateway_v1_subjects_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListSubjectsResponse) GetSubjects() []*Subject {
@@ -478,7 +525,7 @@ type DeleteSubjectRequest struct {
 
 func (x *DeleteSubjectRequest) Reset() {
 	*x = DeleteSubjectRequest{}
-	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[6]
+	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -490,7 +537,7 @@ func (x *DeleteSubjectRequest) String() string {
 func (*DeleteSubjectRequest) ProtoMessage() {}
 
 func (x *DeleteSubjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[6]
+	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -503,7 +550,7 @@ func (x *DeleteSubjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSubjectRequest.ProtoReflect.Descriptor instead.
 func (*DeleteSubjectRequest) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_subjects_proto_rawDescGZIP(), []int{6}
+	return file_facestudio_gateway_v1_subjects_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *DeleteSubjectRequest) GetName() string {
@@ -523,14 +570,23 @@ type DeleteSubjectResponse struct {
 	// Photos that were kept and are removed, by digest.
 	Photos []*v1.Blob `protobuf:"bytes,3,rep,name=photos,proto3" json:"photos,omitempty"`
 	// Photos that stay, since another subject keeps the same bytes.
-	SharedPhotos  []*v1.Blob `protobuf:"bytes,4,rep,name=shared_photos,json=sharedPhotos,proto3" json:"shared_photos,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	SharedPhotos []*v1.Blob `protobuf:"bytes,4,rep,name=shared_photos,json=sharedPhotos,proto3" json:"shared_photos,omitempty"`
+	// Data keys that were destroyed: the subject's own, and those of the work on
+	// generations that named it, whose requests to the stages, results and
+	// checkpoints cannot be read any more.
+	DataKeys int32 `protobuf:"varint,5,opt,name=data_keys,json=dataKeys,proto3" json:"data_keys,omitempty"`
+	// Names of the generations that had ended and do not name the subject any more.
+	Generations []string `protobuf:"bytes,6,rep,name=generations,proto3" json:"generations,omitempty"`
+	// Names of the generations that were under way: they end, and within minutes
+	// do not name it any more.
+	EndingGenerations []string `protobuf:"bytes,7,rep,name=ending_generations,json=endingGenerations,proto3" json:"ending_generations,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *DeleteSubjectResponse) Reset() {
 	*x = DeleteSubjectResponse{}
-	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[7]
+	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -542,7 +598,7 @@ func (x *DeleteSubjectResponse) String() string {
 func (*DeleteSubjectResponse) ProtoMessage() {}
 
 func (x *DeleteSubjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[7]
+	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -555,7 +611,7 @@ func (x *DeleteSubjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSubjectResponse.ProtoReflect.Descriptor instead.
 func (*DeleteSubjectResponse) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_subjects_proto_rawDescGZIP(), []int{7}
+	return file_facestudio_gateway_v1_subjects_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DeleteSubjectResponse) GetName() string {
@@ -582,6 +638,27 @@ func (x *DeleteSubjectResponse) GetPhotos() []*v1.Blob {
 func (x *DeleteSubjectResponse) GetSharedPhotos() []*v1.Blob {
 	if x != nil {
 		return x.SharedPhotos
+	}
+	return nil
+}
+
+func (x *DeleteSubjectResponse) GetDataKeys() int32 {
+	if x != nil {
+		return x.DataKeys
+	}
+	return 0
+}
+
+func (x *DeleteSubjectResponse) GetGenerations() []string {
+	if x != nil {
+		return x.Generations
+	}
+	return nil
+}
+
+func (x *DeleteSubjectResponse) GetEndingGenerations() []string {
+	if x != nil {
+		return x.EndingGenerations
 	}
 	return nil
 }
@@ -613,7 +690,9 @@ const file_facestudio_gateway_v1_subjects_proto_rawDesc = "" +
 	"\rSubjectRecord\x128\n" +
 	"\asubject\x18\x01 \x01(\v2\x1e.facestudio.gateway.v1.SubjectR\asubject\x129\n" +
 	"\tembedding\x18\x02 \x01(\v2\x1b.facestudio.media.v1.TensorR\tembedding\x12%\n" +
-	"\x0erequest_digest\x18\x03 \x01(\fR\rrequestDigest\"\x94\x01\n" +
+	"\x0erequest_digest\x18\x03 \x01(\fR\rrequestDigest\"C\n" +
+	"\x0eSubjectErasure\x121\n" +
+	"\x06photos\x18\x01 \x03(\v2\x19.facestudio.media.v1.BlobR\x06photos\"\x94\x01\n" +
 	"\x14CreateSubjectRequest\x128\n" +
 	"\asubject\x18\x01 \x01(\v2\x1e.facestudio.gateway.v1.SubjectR\asubject\x12\x1d\n" +
 	"\n" +
@@ -629,14 +708,17 @@ const file_facestudio_gateway_v1_subjects_proto_rawDesc = "" +
 	"\bsubjects\x18\x01 \x03(\v2\x1e.facestudio.gateway.v1.SubjectR\bsubjects\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"*\n" +
 	"\x14DeleteSubjectRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"\xbe\x01\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\xac\x02\n" +
 	"\x15DeleteSubjectResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n" +
 	"\n" +
 	"embeddings\x18\x02 \x01(\x05R\n" +
 	"embeddings\x121\n" +
 	"\x06photos\x18\x03 \x03(\v2\x19.facestudio.media.v1.BlobR\x06photos\x12>\n" +
-	"\rshared_photos\x18\x04 \x03(\v2\x19.facestudio.media.v1.BlobR\fsharedPhotos2\x9b\x03\n" +
+	"\rshared_photos\x18\x04 \x03(\v2\x19.facestudio.media.v1.BlobR\fsharedPhotos\x12\x1b\n" +
+	"\tdata_keys\x18\x05 \x01(\x05R\bdataKeys\x12 \n" +
+	"\vgenerations\x18\x06 \x03(\tR\vgenerations\x12-\n" +
+	"\x12ending_generations\x18\a \x03(\tR\x11endingGenerations2\x9b\x03\n" +
 	"\x0eSubjectService\x12\\\n" +
 	"\rCreateSubject\x12+.facestudio.gateway.v1.CreateSubjectRequest\x1a\x1e.facestudio.gateway.v1.Subject\x12V\n" +
 	"\n" +
@@ -657,50 +739,52 @@ func file_facestudio_gateway_v1_subjects_proto_rawDescGZIP() []byte {
 	return file_facestudio_gateway_v1_subjects_proto_rawDescData
 }
 
-var file_facestudio_gateway_v1_subjects_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_facestudio_gateway_v1_subjects_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_facestudio_gateway_v1_subjects_proto_goTypes = []any{
 	(*Subject)(nil),               // 0: facestudio.gateway.v1.Subject
 	(*SubjectRecord)(nil),         // 1: facestudio.gateway.v1.SubjectRecord
-	(*CreateSubjectRequest)(nil),  // 2: facestudio.gateway.v1.CreateSubjectRequest
-	(*GetSubjectRequest)(nil),     // 3: facestudio.gateway.v1.GetSubjectRequest
-	(*ListSubjectsRequest)(nil),   // 4: facestudio.gateway.v1.ListSubjectsRequest
-	(*ListSubjectsResponse)(nil),  // 5: facestudio.gateway.v1.ListSubjectsResponse
-	(*DeleteSubjectRequest)(nil),  // 6: facestudio.gateway.v1.DeleteSubjectRequest
-	(*DeleteSubjectResponse)(nil), // 7: facestudio.gateway.v1.DeleteSubjectResponse
-	nil,                           // 8: facestudio.gateway.v1.Subject.LabelsEntry
-	(*v1.Picture)(nil),            // 9: facestudio.media.v1.Picture
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 11: google.protobuf.Duration
-	(*PhotoVerdict)(nil),          // 12: facestudio.gateway.v1.PhotoVerdict
-	(*v1.Tensor)(nil),             // 13: facestudio.media.v1.Tensor
-	(*v1.Blob)(nil),               // 14: facestudio.media.v1.Blob
+	(*SubjectErasure)(nil),        // 2: facestudio.gateway.v1.SubjectErasure
+	(*CreateSubjectRequest)(nil),  // 3: facestudio.gateway.v1.CreateSubjectRequest
+	(*GetSubjectRequest)(nil),     // 4: facestudio.gateway.v1.GetSubjectRequest
+	(*ListSubjectsRequest)(nil),   // 5: facestudio.gateway.v1.ListSubjectsRequest
+	(*ListSubjectsResponse)(nil),  // 6: facestudio.gateway.v1.ListSubjectsResponse
+	(*DeleteSubjectRequest)(nil),  // 7: facestudio.gateway.v1.DeleteSubjectRequest
+	(*DeleteSubjectResponse)(nil), // 8: facestudio.gateway.v1.DeleteSubjectResponse
+	nil,                           // 9: facestudio.gateway.v1.Subject.LabelsEntry
+	(*v1.Picture)(nil),            // 10: facestudio.media.v1.Picture
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
+	(*PhotoVerdict)(nil),          // 13: facestudio.gateway.v1.PhotoVerdict
+	(*v1.Tensor)(nil),             // 14: facestudio.media.v1.Tensor
+	(*v1.Blob)(nil),               // 15: facestudio.media.v1.Blob
 }
 var file_facestudio_gateway_v1_subjects_proto_depIdxs = []int32{
-	9,  // 0: facestudio.gateway.v1.Subject.photos:type_name -> facestudio.media.v1.Picture
-	8,  // 1: facestudio.gateway.v1.Subject.labels:type_name -> facestudio.gateway.v1.Subject.LabelsEntry
-	10, // 2: facestudio.gateway.v1.Subject.expire_time:type_name -> google.protobuf.Timestamp
-	11, // 3: facestudio.gateway.v1.Subject.ttl:type_name -> google.protobuf.Duration
-	12, // 4: facestudio.gateway.v1.Subject.photo_verdicts:type_name -> facestudio.gateway.v1.PhotoVerdict
-	10, // 5: facestudio.gateway.v1.Subject.create_time:type_name -> google.protobuf.Timestamp
+	10, // 0: facestudio.gateway.v1.Subject.photos:type_name -> facestudio.media.v1.Picture
+	9,  // 1: facestudio.gateway.v1.Subject.labels:type_name -> facestudio.gateway.v1.Subject.LabelsEntry
+	11, // 2: facestudio.gateway.v1.Subject.expire_time:type_name -> google.protobuf.Timestamp
+	12, // 3: facestudio.gateway.v1.Subject.ttl:type_name -> google.protobuf.Duration
+	13, // 4: facestudio.gateway.v1.Subject.photo_verdicts:type_name -> facestudio.gateway.v1.PhotoVerdict
+	11, // 5: facestudio.gateway.v1.Subject.create_time:type_name -> google.protobuf.Timestamp
 	0,  // 6: facestudio.gateway.v1.SubjectRecord.subject:type_name -> facestudio.gateway.v1.Subject
-	13, // 7: facestudio.gateway.v1.SubjectRecord.embedding:type_name -> facestudio.media.v1.Tensor
-	0,  // 8: facestudio.gateway.v1.CreateSubjectRequest.subject:type_name -> facestudio.gateway.v1.Subject
-	0,  // 9: facestudio.gateway.v1.ListSubjectsResponse.subjects:type_name -> facestudio.gateway.v1.Subject
-	14, // 10: facestudio.gateway.v1.DeleteSubjectResponse.photos:type_name -> facestudio.media.v1.Blob
-	14, // 11: facestudio.gateway.v1.DeleteSubjectResponse.shared_photos:type_name -> facestudio.media.v1.Blob
-	2,  // 12: facestudio.gateway.v1.SubjectService.CreateSubject:input_type -> facestudio.gateway.v1.CreateSubjectRequest
-	3,  // 13: facestudio.gateway.v1.SubjectService.GetSubject:input_type -> facestudio.gateway.v1.GetSubjectRequest
-	4,  // 14: facestudio.gateway.v1.SubjectService.ListSubjects:input_type -> facestudio.gateway.v1.ListSubjectsRequest
-	6,  // 15: facestudio.gateway.v1.SubjectService.DeleteSubject:input_type -> facestudio.gateway.v1.DeleteSubjectRequest
-	0,  // 16: facestudio.gateway.v1.SubjectService.CreateSubject:output_type -> facestudio.gateway.v1.Subject
-	0,  // 17: facestudio.gateway.v1.SubjectService.GetSubject:output_type -> facestudio.gateway.v1.Subject
-	5,  // 18: facestudio.gateway.v1.SubjectService.ListSubjects:output_type -> facestudio.gateway.v1.ListSubjectsResponse
-	7,  // 19: facestudio.gateway.v1.SubjectService.DeleteSubject:output_type -> facestudio.gateway.v1.DeleteSubjectResponse
-	16, // [16:20] is the sub-list for method output_type
-	12, // [12:16] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	14, // 7: facestudio.gateway.v1.SubjectRecord.embedding:type_name -> facestudio.media.v1.Tensor
+	15, // 8: facestudio.gateway.v1.SubjectErasure.photos:type_name -> facestudio.media.v1.Blob
+	0,  // 9: facestudio.gateway.v1.CreateSubjectRequest.subject:type_name -> facestudio.gateway.v1.Subject
+	0,  // 10: facestudio.gateway.v1.ListSubjectsResponse.subjects:type_name -> facestudio.gateway.v1.Subject
+	15, // 11: facestudio.gateway.v1.DeleteSubjectResponse.photos:type_name -> facestudio.media.v1.Blob
+	15, // 12: facestudio.gateway.v1.DeleteSubjectResponse.shared_photos:type_name -> facestudio.media.v1.Blob
+	3,  // 13: facestudio.gateway.v1.SubjectService.CreateSubject:input_type -> facestudio.gateway.v1.CreateSubjectRequest
+	4,  // 14: facestudio.gateway.v1.SubjectService.GetSubject:input_type -> facestudio.gateway.v1.GetSubjectRequest
+	5,  // 15: facestudio.gateway.v1.SubjectService.ListSubjects:input_type -> facestudio.gateway.v1.ListSubjectsRequest
+	7,  // 16: facestudio.gateway.v1.SubjectService.DeleteSubject:input_type -> facestudio.gateway.v1.DeleteSubjectRequest
+	0,  // 17: facestudio.gateway.v1.SubjectService.CreateSubject:output_type -> facestudio.gateway.v1.Subject
+	0,  // 18: facestudio.gateway.v1.SubjectService.GetSubject:output_type -> facestudio.gateway.v1.Subject
+	6,  // 19: facestudio.gateway.v1.SubjectService.ListSubjects:output_type -> facestudio.gateway.v1.ListSubjectsResponse
+	8,  // 20: facestudio.gateway.v1.SubjectService.DeleteSubject:output_type -> facestudio.gateway.v1.DeleteSubjectResponse
+	17, // [17:21] is the sub-list for method output_type
+	13, // [13:17] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_facestudio_gateway_v1_subjects_proto_init() }
@@ -715,7 +799,7 @@ func file_facestudio_gateway_v1_subjects_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_facestudio_gateway_v1_subjects_proto_rawDesc), len(file_facestudio_gateway_v1_subjects_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -47,9 +47,12 @@ type SubjectServiceClient interface {
 	GetSubject(ctx context.Context, in *GetSubjectRequest, opts ...grpc.CallOption) (*Subject, error)
 	// ListSubjects lists the caller's subjects, the newest first.
 	ListSubjects(ctx context.Context, in *ListSubjectsRequest, opts ...grpc.CallOption) (*ListSubjectsResponse, error)
-	// DeleteSubject removes a subject with its embedding and its photos, and
-	// tells what it removed. Generations under way that name it fail with
-	// UNKNOWN_SUBJECT; pictures that were made before stay.
+	// DeleteSubject removes a subject with its embedding and its photos, destroys
+	// the data keys of the subject and of the work on generations that named it,
+	// makes these generations name it no more, and tells what it removed.
+	// Generations under way that name it fail with UNKNOWN_SUBJECT; pictures that
+	// were made before stay. A deletion that was broken off goes on by itself, and
+	// may be repeated.
 	DeleteSubject(ctx context.Context, in *DeleteSubjectRequest, opts ...grpc.CallOption) (*DeleteSubjectResponse, error)
 }
 
@@ -121,9 +124,12 @@ type SubjectServiceServer interface {
 	GetSubject(context.Context, *GetSubjectRequest) (*Subject, error)
 	// ListSubjects lists the caller's subjects, the newest first.
 	ListSubjects(context.Context, *ListSubjectsRequest) (*ListSubjectsResponse, error)
-	// DeleteSubject removes a subject with its embedding and its photos, and
-	// tells what it removed. Generations under way that name it fail with
-	// UNKNOWN_SUBJECT; pictures that were made before stay.
+	// DeleteSubject removes a subject with its embedding and its photos, destroys
+	// the data keys of the subject and of the work on generations that named it,
+	// makes these generations name it no more, and tells what it removed.
+	// Generations under way that name it fail with UNKNOWN_SUBJECT; pictures that
+	// were made before stay. A deletion that was broken off goes on by itself, and
+	// may be repeated.
 	DeleteSubject(context.Context, *DeleteSubjectRequest) (*DeleteSubjectResponse, error)
 	mustEmbedUnimplementedSubjectServiceServer()
 }
