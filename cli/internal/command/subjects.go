@@ -171,6 +171,9 @@ func (a *app) subjectDeleteCommand() *cobra.Command {
 		if n := len(removed.GetSharedPhotos()); n > 0 {
 			text += fmt.Sprintf("; %d photos stay, since other subjects keep them too", n)
 		}
+		if n := len(removed.GetGenerations()) + len(removed.GetEndingGenerations()); n > 0 {
+			text += fmt.Sprintf("; %d generations that named it do not any more, or will not in a minute", n)
+		}
 		_, err = fmt.Fprintln(a.out, text)
 		return err
 	})
