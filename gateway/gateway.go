@@ -101,6 +101,7 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 		Limits:       s.policy.limits.Of,
 		Pictures:     s.policy.pictures,
 		CheckURL:     s.policy.outside.CheckURL,
+		FetchPicture: s.policy.fetchPicture,
 		Ended:        s.eraser.Ended,
 		CheckEnrolled: func(ctx context.Context, tenant, name string) error {
 			_, err := s.people.embeddings.Embedding(ctx, tenant, name)

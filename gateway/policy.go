@@ -28,15 +28,15 @@ type Policy struct {
 	// TenantsFile is a YAML file of limits, for all tenants and for single ones; it
 	// is read anew when it changes. Empty: every tenant has the defaults.
 	TenantsFile string
-	// LocalURLs lets webhooks reach loopback addresses, and by plain HTTP: for
-	// development. Otherwise only public addresses are reached, by HTTPS.
+	// LocalURLs lets webhooks and pictures by URL be on loopback addresses, and
+	// plain HTTP: for development. Otherwise only public addresses are reached, by HTTPS.
 	LocalURLs bool
 }
 
 // Register implements config.Section.
 func (c *Policy) Register(s *config.Set) {
 	s.String(&c.TenantsFile, "tenants-file", "", "YAML file of what tenants may do, read anew when it changes; empty gives all the defaults")
-	s.Bool(&c.LocalURLs, "allow-local-urls", false, "development: webhooks may be http URLs, and on loopback")
+	s.Bool(&c.LocalURLs, "allow-local-urls", false, "development: webhooks and pictures may have http URLs, and on loopback")
 }
 
 // Validate implements config.Section.
@@ -51,6 +51,9 @@ func (c *Policy) Validate(p *config.Problems) {
 		}
 	}
 }
+
+// fetchTime bounds the reading of a picture from the web.
+const fetchTime = 10 * time.Second
 
 // countersKept is how long a day's count is kept after its last change: for that
 // day, wherever a clock stands.
@@ -67,7 +70,8 @@ type policy struct {
 	// outside is which addresses that callers name are reached.
 	outside outbound.Settings
 	sender  *webhook.Sender
-	client  *http.Client
+	// client sends to webhooks, and fetching reads pictures.
+	client, fetching *http.Client
 }
 
 func openPolicy(ctx context.Context, env Env, c Policy) (policy, error) {
@@ -90,6 +94,7 @@ func openPolicy(ctx context.Context, env Env, c Policy) (policy, error) {
 	}
 	p := policy{limits: limits, throttle: bound, pictures: pictures, outside: outbound.Settings{Local: c.LocalURLs}}
 	p.client = p.outside.Client(webhook.AttemptTime)
+	p.fetching = p.outside.Client(fetchTime)
 	p.sender, err = webhook.New(webhook.Settings{
 		Client: p.client, Limits: limits.Of, Now: time.Now, Log: env.Log, Meter: otel.GetMeterProvider(),
 	})
@@ -108,6 +113,11 @@ func (p policy) checkPicture(name string, data []byte) error {
 	return imaging.Check(data, imaging.Limits{MaxBytes: l.UploadBytes, MaxPixels: l.UploadPixels})
 }
 
+// fetchPicture reads a picture from the web.
+func (p policy) fetchPicture(ctx context.Context, url string, most int) ([]byte, error) {
+	return p.outside.FetchPicture(ctx, p.fetching, url, most)
+}
+
 // run reads the tenants file when it changes, and at once on SIGHUP.
 func (p policy) run(ctx context.Context, c Policy) {
 	if c.TenantsFile == "" {
@@ -123,5 +133,6 @@ func (p policy) run(ctx context.Context, c Policy) {
 // ends.
 func (p policy) tellEnds(ctx context.Context, records *record.Store) error {
 	defer p.client.CloseIdleConnections()
+	defer p.fetching.CloseIdleConnections()
 	return records.TellEnds(ctx, jobqueue.FollowUpSettings{}, p.sender.Attempt)
 }

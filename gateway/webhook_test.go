@@ -18,6 +18,7 @@ import (
 	"github.com/facestudio/facestudio/gateway"
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
+	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
 	"github.com/facestudio/facestudio/services/fault"
 )
 
@@ -186,4 +187,20 @@ func TestWebhooksAreCheckedWhenTheyAreAskedFor(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAStylePictureByURL(t *testing.T) {
+	m := newMesh(t)
+	m.queueAll()
+	style := m.request().GetGeneration().GetStyle().GetData()
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(style) }))
+	t.Cleanup(site.Close)
+	client, _ := m.serve(gateway.Config{Policy: telling(t, "  picture-urls: true\n")})
+	req := m.request()
+	req.Generation.Style = &mediav1.Picture{Source: &mediav1.Picture_Url{Url: site.URL}}
+	g, err := client.CreateGeneration(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.succeeded(client, m.await(client, g.GetName()))
 }

@@ -38,6 +38,9 @@ func (s *Service) CreateGeneration(ctx context.Context, req *gatewayv1.CreateGen
 	if err := validate(asked, s.set.Manifest); err != nil {
 		return nil, err
 	}
+	if err := s.set.fetch(ctx, may, picturesOf(asked)); err != nil {
+		return nil, err
+	}
 	uploads, err := s.takePictures(ctx, call.Tenant, asked)
 	if err != nil {
 		return nil, err

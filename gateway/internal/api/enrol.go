@@ -16,6 +16,7 @@ import (
 
 	"github.com/facestudio/facestudio/gateway/internal/record"
 	"github.com/facestudio/facestudio/gateway/internal/subject"
+	"github.com/facestudio/facestudio/gateway/internal/tenant"
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
@@ -53,7 +54,7 @@ func (s *Subjects) CreateSubject(ctx context.Context, req *gatewayv1.CreateSubje
 		return nil, fault.New(fault.Invalid, faultv1.Reason_REASON_CONSENT_MISSING, "consent",
 			"nobody is enrolled here without consent: give a reference to the person's consent, for example a document number")
 	}
-	e, err := s.begin(ctx, call.Tenant, req)
+	e, err := s.begin(ctx, call.Tenant, req, may)
 	if err != nil {
 		return nil, err
 	}
@@ -87,13 +88,16 @@ func (s *Subjects) CreateSubject(ctx context.Context, req *gatewayv1.CreateSubje
 }
 
 // begin checks everything that can be known without looking at the photos.
-func (s *Subjects) begin(ctx context.Context, tenant string, req *gatewayv1.CreateSubjectRequest) (*enrolment, error) {
+func (s *Subjects) begin(ctx context.Context, tenant string, req *gatewayv1.CreateSubjectRequest, may tenant.Limits) (*enrolment, error) {
 	id, err := newID(tenant, req.GetRequestId(), s.set.Settings)
 	if err != nil {
 		return nil, err
 	}
 	e := &enrolment{key: jobqueue.RecordKey{Tenant: tenant, ID: id}, asked: subjectInputs(req.GetSubject())}
 	if err := checkSubject(e.asked, s.set.Now()); err != nil {
+		return nil, err
+	}
+	if err := s.set.fetch(ctx, may, each(e.asked.GetPhotos(), subject.Field)); err != nil {
 		return nil, err
 	}
 	for i, photo := range e.asked.GetPhotos() {

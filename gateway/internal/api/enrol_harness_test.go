@@ -142,6 +142,7 @@ func (e *enrolling) limit(l tenant.Limits) {
 		Settings: api.Settings{
 			CheckPicture: func(_ string, data []byte) error { return imaging.Check(data, imaging.Limits{}) },
 			Limits:       func(string) tenant.Limits { return l },
+			FetchPicture: e.fetch,
 			Now:          func() time.Time { return e.clock }, Random: rand.Reader,
 		},
 		People:      e.store,

@@ -31,6 +31,7 @@ type harness struct {
 	limits   func(string) tenant.Limits
 	pictures *jobqueue.Counters
 	now      func() time.Time
+	fetch    func(context.Context, string, int) ([]byte, error)
 }
 
 // countingBlobs counts what is stored.
@@ -82,6 +83,7 @@ func (h *harness) serve(blobs api.Blobs) *api.Service {
 		Line:         h.line,
 		Limits:       h.limits,
 		Pictures:     h.pictures,
+		FetchPicture: h.fetch,
 		Now:          h.now,
 		Random:       rand.Reader,
 	})

@@ -62,6 +62,9 @@ type Settings struct {
 	Limits func(tenant string) tenant.Limits
 	// CheckURL refuses a URL that requests are not sent to; nil: no webhooks.
 	CheckURL func(url string) error
+	// FetchPicture reads a picture from the web, at most so many bytes; nil: none.
+	// Its faults have no field.
+	FetchPicture func(ctx context.Context, url string, most int) ([]byte, error)
 	// Pictures counts the pictures of a day; needed where Limits bound them.
 	Pictures Counters
 	// Ended, if not nil, is told of every generation that a caller cancelled

@@ -53,6 +53,8 @@ type Limits struct {
 	// Classes are the classes of work that it may ask for, interactive and batch; a
 	// call that names none has the first. Empty means both.
 	Classes []string `yaml:"classes"`
+	// PictureURLs lets it give pictures by URL, which the gateway reads.
+	PictureURLs bool `yaml:"picture-urls"`
 	// Webhook is how the ends of its generations are told.
 	Webhook Webhook `yaml:"webhook"`
 }

@@ -131,6 +131,9 @@ const (
 	// The operator wants a reference to the person's consent, and the subject has
 	// none. Give consent.
 	Reason_REASON_CONSENT_MISSING Reason = 41
+	// The URL of a picture could not be read: nobody answers, too slowly, or with
+	// something else than a picture. Check it, or send the bytes.
+	Reason_REASON_PICTURE_UNREACHABLE Reason = 42
 )
 
 // Enum value maps for Reason.
@@ -178,6 +181,7 @@ var (
 		39: "REASON_UNKNOWN_KEY",
 		40: "REASON_RATE_LIMITED",
 		41: "REASON_CONSENT_MISSING",
+		42: "REASON_PICTURE_UNREACHABLE",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":            0,
@@ -222,6 +226,7 @@ var (
 		"REASON_UNKNOWN_KEY":            39,
 		"REASON_RATE_LIMITED":           40,
 		"REASON_CONSENT_MISSING":        41,
+		"REASON_PICTURE_UNREACHABLE":    42,
 	}
 )
 
@@ -335,7 +340,7 @@ const file_facestudio_fault_v1_fault_proto_rawDesc = "" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1b.facestudio.fault.v1.ReasonR\x06reason\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
 	"\x05field\x18\x03 \x01(\tR\x05field\x12\x1c\n" +
-	"\tretryable\x18\x04 \x01(\bR\tretryable*\x94\t\n" +
+	"\tretryable\x18\x04 \x01(\bR\tretryable*\xb4\t\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REASON_INVALID_FIELD\x10\x01\x12\x1c\n" +
@@ -379,7 +384,8 @@ const file_facestudio_fault_v1_fault_proto_rawDesc = "" +
 	"\x16REASON_TENANT_MISMATCH\x10&\x12\x16\n" +
 	"\x12REASON_UNKNOWN_KEY\x10'\x12\x17\n" +
 	"\x13REASON_RATE_LIMITED\x10(\x12\x1a\n" +
-	"\x16REASON_CONSENT_MISSING\x10)B\xdb\x01\n" +
+	"\x16REASON_CONSENT_MISSING\x10)\x12\x1e\n" +
+	"\x1aREASON_PICTURE_UNREACHABLE\x10*B\xdb\x01\n" +
 	"\x17com.facestudio.fault.v1B\n" +
 	"FaultProtoP\x01ZFgithub.com/facestudio/facestudio/proto/gen/facestudio/fault/v1;faultv1\xa2\x02\x03FFX\xaa\x02\x13Facestudio.Fault.V1\xca\x02\x13Facestudio\\Fault\\V1\xe2\x02\x1fFacestudio\\Fault\\V1\\GPBMetadata\xea\x02\x15Facestudio::Fault::V1b\x06proto3"
 

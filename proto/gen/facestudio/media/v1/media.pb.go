@@ -98,6 +98,7 @@ type Picture struct {
 	//
 	//	*Picture_Data
 	//	*Picture_Blob
+	//	*Picture_Url
 	Source        isPicture_Source `protobuf_oneof:"source"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -158,6 +159,15 @@ func (x *Picture) GetBlob() *Blob {
 	return nil
 }
 
+func (x *Picture) GetUrl() string {
+	if x != nil {
+		if x, ok := x.Source.(*Picture_Url); ok {
+			return x.Url
+		}
+	}
+	return ""
+}
+
 type isPicture_Source interface {
 	isPicture_Source()
 }
@@ -173,9 +183,18 @@ type Picture_Blob struct {
 	Blob *Blob `protobuf:"bytes,2,opt,name=blob,proto3,oneof"`
 }
 
+type Picture_Url struct {
+	// Where the bytes are on the web: an https URL of at most 2,000 characters,
+	// which the gateway reads once, when the request comes. Only towards a gateway
+	// whose operator allows it (docs/limits.md); its answers have the digest.
+	Url string `protobuf:"bytes,4,opt,name=url,proto3,oneof"`
+}
+
 func (*Picture_Data) isPicture_Source() {}
 
 func (*Picture_Blob) isPicture_Source() {}
+
+func (*Picture_Url) isPicture_Source() {}
 
 // Tensor is a dense array of 32-bit floats.
 type Tensor struct {
@@ -501,10 +520,11 @@ const file_facestudio_media_v1_media_proto_rawDesc = "" +
 	"\x06sha256\x18\x01 \x01(\tR\x06sha256\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x1d\n" +
 	"\n" +
-	"media_type\x18\x03 \x01(\tR\tmediaType\"Z\n" +
+	"media_type\x18\x03 \x01(\tR\tmediaType\"n\n" +
 	"\aPicture\x12\x14\n" +
 	"\x04data\x18\x01 \x01(\fH\x00R\x04data\x12/\n" +
-	"\x04blob\x18\x02 \x01(\v2\x19.facestudio.media.v1.BlobH\x00R\x04blobB\b\n" +
+	"\x04blob\x18\x02 \x01(\v2\x19.facestudio.media.v1.BlobH\x00R\x04blob\x12\x12\n" +
+	"\x03url\x18\x04 \x01(\tH\x00R\x03urlB\b\n" +
 	"\x06source\"2\n" +
 	"\x06Tensor\x12\x14\n" +
 	"\x05shape\x18\x01 \x03(\x03R\x05shape\x12\x12\n" +
@@ -571,6 +591,7 @@ func file_facestudio_media_v1_media_proto_init() {
 	file_facestudio_media_v1_media_proto_msgTypes[1].OneofWrappers = []any{
 		(*Picture_Data)(nil),
 		(*Picture_Blob)(nil),
+		(*Picture_Url)(nil),
 	}
 	file_facestudio_media_v1_media_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
