@@ -2,6 +2,8 @@ package rpc_test
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -96,8 +98,11 @@ func ask(t *testing.T, conn *grpc.ClientConn) (unary, stream error) {
 	client := gatewayv1.NewGenerationServiceClient(conn)
 	_, unary = client.GetGeneration(ctx, &gatewayv1.GetGenerationRequest{})
 	watch, err := client.WatchGeneration(ctx, &gatewayv1.WatchGenerationRequest{})
-	if err == nil {
+	for err == nil {
 		_, err = watch.Recv()
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
 	}
 	return unary, err
 }
