@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/facestudio/facestudio/services/config"
+	"github.com/facestudio/facestudio/services/jobqueue"
 )
 
 // QueueTransport is the transport of a stage whose calls go through the queue.
@@ -38,6 +39,9 @@ type Config struct {
 	Lease time.Duration
 	// MaxWaiting is how many generations may wait in the mesh; 0 means 1000.
 	MaxWaiting int
+	// AuditAge is how long the log of who did what is kept, the same for all
+	// gateways; 0 means a year.
+	AuditAge time.Duration
 	// Policy is what tenants may do.
 	Policy Policy
 	// BatchAging is how long a batch generation waits before it counts as
@@ -58,6 +62,7 @@ func (c *Config) Register(s *config.Set) {
 	s.String(&c.StageKey, "stage-key", "", "PEM file of that certificate's key")
 	s.Int(&c.Generations, "generations", 16, "generations worked on at the same time")
 	s.Int(&c.MaxWaiting, "max-waiting", 1000, "generations that may wait in the mesh; more are refused")
+	s.Duration(&c.AuditAge, "audit-age", jobqueue.DefaultAuditAge, "how long the log of who did what is kept; the same for all gateways")
 	c.Policy.Register(s)
 	s.Duration(&c.BatchAging, "batch-aging", 5*time.Minute, "how long a batch generation waits before it counts as interactive")
 	s.Duration(&c.Lease, "lease", 5*time.Second, "how long this gateway may be silent before another takes over its generations")
@@ -72,6 +77,7 @@ func (c *Config) Validate(p *config.Problems) {
 	p.Check((c.StageCert == "") == (c.StageKey == ""), "stage-cert", "stage-cert and stage-key belong together: give both or none")
 	p.Check(c.Generations >= 1 && c.Generations <= 1024, "generations", "%d is outside 1..1024", c.Generations)
 	p.Check(c.MaxWaiting >= 1, "max-waiting", "%d is not positive", c.MaxWaiting)
+	p.Check(c.AuditAge >= time.Hour, "audit-age", "%v is less than an hour: use for example 8760h", c.AuditAge)
 	c.Policy.Validate(p)
 	p.Check(c.BatchAging > 0, "batch-aging", "%v is not positive", c.BatchAging)
 	p.Check(c.Lease >= time.Second && c.Lease <= time.Minute, "lease", "%v is outside 1s..1m", c.Lease)

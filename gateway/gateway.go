@@ -5,6 +5,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/facestudio/facestudio/gateway/internal/admin"
 	"github.com/facestudio/facestudio/gateway/internal/api"
+	"github.com/facestudio/facestudio/gateway/internal/audit"
 	"github.com/facestudio/facestudio/gateway/internal/conductor"
 	"github.com/facestudio/facestudio/gateway/internal/erase"
 	"github.com/facestudio/facestudio/gateway/internal/flow"
@@ -51,6 +53,8 @@ type Service struct {
 	api       *api.Service
 	bundles   *api.Bundles
 	subjects  *api.Subjects
+	privacy   *admin.Privacy
+	audit     *audit.Log
 	people    people
 	conductor *conductor.Conductor
 	records   *jobqueue.Records
@@ -72,6 +76,12 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 	if s.policy, err = openPolicy(ctx, env, c.Policy); err != nil {
 		return nil, err
 	}
+	entries, err := env.Queue.Audit(ctx, cmp.Or(c.AuditAge, jobqueue.DefaultAuditAge))
+	if err != nil {
+		return nil, fmt.Errorf("open the audit log: %w", err)
+	}
+	s.audit = audit.New(entries, api.DefaultTenant, env.Log)
+	s.privacy = admin.NewPrivacy(env.Queue.Ring(), s.audit)
 	s.fairness = jobqueue.Fairness{Share: s.policy.share, Aging: c.BatchAging}
 	s.line, err = jobqueue.NewLine(s.records, jobqueue.LineSettings{MaxWaiting: c.MaxWaiting, Fairness: s.fairness})
 	if err != nil {
@@ -83,7 +93,7 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 	queue := jobqueue.NewConn(env.Queue, jobqueue.ConnSettings{Bundle: env.Bundle.ID()})
 	stages, err := s.connect(queue)
 	if err == nil {
-		s.people, err = openPeople(ctx, env)
+		s.people, err = openPeople(ctx, env, s.audit)
 	}
 	if err == nil {
 		err = s.openAuth(ctx, env)
@@ -137,12 +147,14 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 // operator's QueueService and KeyService. Calls of the first three are counted for
 // their tenant.
 func (s *Service) Register(to grpc.ServiceRegistrar) {
+	to = s.audit.Record(to)
 	counted := s.policy.throttle.Guard(to)
 	s.api.Register(counted)
 	s.subjects.Register(counted)
 	s.bundles.Register(counted)
 	s.admin.Register(to)
 	s.keys.Register(to)
+	s.privacy.Register(to)
 }
 
 // Run works on generations until ctx ends, then finishes those in hand within

@@ -6,9 +6,11 @@ import (
 	"time"
 
 	"github.com/facestudio/facestudio/gateway/internal/api"
+	"github.com/facestudio/facestudio/gateway/internal/audit"
 	"github.com/facestudio/facestudio/gateway/internal/flow"
 	"github.com/facestudio/facestudio/gateway/internal/record"
 	"github.com/facestudio/facestudio/gateway/internal/subject"
+	adminv1 "github.com/facestudio/facestudio/proto/gen/facestudio/admin/v1"
 	"github.com/facestudio/facestudio/services/bundle"
 	"github.com/facestudio/facestudio/services/jobqueue"
 )
@@ -20,7 +22,7 @@ type people struct {
 	remover    *subject.Remover
 }
 
-func openPeople(ctx context.Context, env Env) (people, error) {
+func openPeople(ctx context.Context, env Env, log *audit.Log) (people, error) {
 	documents, err := env.Queue.Documents(ctx, subject.Kind)
 	if err != nil {
 		return people{}, fmt.Errorf("open the subjects: %w", err)
@@ -35,6 +37,11 @@ func openPeople(ctx context.Context, env Env) (people, error) {
 		embeddings: &subject.Embeddings{Store: store, FaceEncoder: faceEncoder(env.Bundle)},
 		remover: &subject.Remover{
 			Store: store, Blobs: env.Blobs, Erasures: erasures, Generations: record.New(env.Queue, time.Now), Work: env.Queue, Log: env.Log,
+			Expired: func(ctx context.Context, key jobqueue.RecordKey) {
+				log.Note(ctx, &adminv1.AuditEntry{
+					Tenant: key.Tenant, Action: adminv1.AuditAction_AUDIT_ACTION_DELETE, Subject: subject.Name(key.ID),
+				}, nil)
+			},
 		},
 	}, nil
 }

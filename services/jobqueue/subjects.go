@@ -11,6 +11,7 @@ import (
 // every mesh: one NATS account holds one mesh.
 const (
 	workStream   = "WORK"
+	auditStream  = "AUDIT"
 	deadStream   = "DEAD"
 	resultsName  = "results"
 	recordsName  = "records"
@@ -26,12 +27,15 @@ const (
 //	event.<tenant>.<key>.done                      a result was created (RePublish)
 //	event.<tenant>.<key>.gone                      the work left the queue; look again
 //	event.<tenant>.<key>.progress                  a message of a stream, not the last
+//	audit.<tenant>                                 the audit log, stream AUDIT
 //	cancel.<stage>.<bundle>.<tenant>.<key>         a caller cancelled owned work
 //	progress.<tenant>.<id>                         news of a record
 //	key.<tenant>.<scope>                           a data key was destroyed
 const (
 	workAll = "work.>"
 	deadAll = "dead.>"
+
+	auditAll = "audit.*"
 
 	eventDone     = "done"
 	eventGone     = "gone"
@@ -98,6 +102,8 @@ func cancelFilter(stage, bundle string) string { return "cancel." + stage + "." 
 func (k RecordKey) stored() string { return k.Tenant + "." + k.ID }
 
 func (k RecordKey) topic() string { return "progress." + k.Tenant + "." + k.ID }
+
+func auditSubject(tenant string) string { return "audit." + tenant }
 
 func goneKey(of seal.Scope) string { return "key." + of.Tenant + "." + of.Name }
 

@@ -102,7 +102,7 @@ func open(ctx context.Context, location string) (*secrets.Keeper, error) {
 		return nil, badKey(nil, "a key-encryption key is no URL: use base64key:// with 32 bytes in base 64, or a key service's")
 	}
 	if !secrets.DefaultURLMux().ValidKeeperScheme(u.Scheme) {
-		return nil, badKey(nil, "this program has no driver for key-encryption keys of %s://: build it with the module github.com/facestudio/facestudio/cloud, or use base64key://", u.Scheme)
+		return nil, badKey(nil, "this program has no driver for key-encryption keys of %s://: build it with gocloud.dev's driver for that, or use base64key://", u.Scheme)
 	}
 	keeper, err := secrets.OpenKeeper(ctx, location)
 	if err != nil {

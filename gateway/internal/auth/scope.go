@@ -61,6 +61,9 @@ var methods = map[string]Scope{
 	adminv1.KeyService_ListKeys_FullMethodName:  Admin,
 	adminv1.KeyService_RevokeKey_FullMethodName: Admin,
 
+	adminv1.SealService_RotateKeys_FullMethodName:        Admin,
+	adminv1.AuditService_ListAuditEntries_FullMethodName: Admin,
+
 	adminv1.QueueService_ListDeadLetters_FullMethodName:   Admin,
 	adminv1.QueueService_GetDeadLetter_FullMethodName:     Admin,
 	adminv1.QueueService_RedriveDeadLetter_FullMethodName: Admin,

@@ -41,6 +41,8 @@ type Remover struct {
 	Generations Generations
 	// Work is what stages were told of them.
 	Work Work
+	// Expired, if not nil, is told of each subject that was removed by itself.
+	Expired func(ctx context.Context, key jobqueue.RecordKey)
 	// Log gets what is removed by itself.
 	Log *slog.Logger
 }
@@ -187,6 +189,9 @@ func (r *Remover) Expire(ctx context.Context) (removed int, err error) {
 		if err == nil {
 			// Another gateway may have been faster.
 			removed++
+			if r.Expired != nil {
+				r.Expired(ctx, document.Key)
+			}
 		}
 	}
 	return removed, nil
