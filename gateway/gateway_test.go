@@ -40,19 +40,19 @@ type mesh struct {
 	stages *stages
 }
 
-func newMesh(t testing.TB) *mesh {
-	t.Helper()
-	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: t.TempDir()})
+func newMesh(tb testing.TB) *mesh {
+	tb.Helper()
+	server, err := embedded.Start(tb.Context(), embedded.Settings{Dir: tb.TempDir()})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(server.Close)
-	blobs, err := blob.Open(t.Context(), "mem://", testkit.Ring(t))
+	tb.Cleanup(server.Close)
+	blobs, err := blob.Open(tb.Context(), "mem://", testkit.Ring(tb))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = blobs.Close() })
-	return &mesh{t: t, bundle: testkit.TinyBundle(t), nats: server, blobs: blobs, stages: newStages(t)}
+	tb.Cleanup(func() { _ = blobs.Close() })
+	return &mesh{t: tb, bundle: testkit.TinyBundle(tb), nats: server, blobs: blobs, stages: newStages(tb)}
 }
 
 // open connects to NATS as one process does.

@@ -75,7 +75,11 @@ func TestLimitsReachGRPCAndREST(t *testing.T) {
 	if got := header.Get("ratelimit"); len(got) != 1 || !strings.HasPrefix(got[0], `"requests-per-second";r=1;t=`) {
 		t.Errorf("metadata is %v", header)
 	}
-	list := func() *http.Response {
+	type answer struct {
+		status int
+		header http.Header
+	}
+	list := func() answer {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/v1/generations", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -85,15 +89,15 @@ func TestLimitsReachGRPCAndREST(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = res.Body.Close()
-		return res
+		return answer{res.StatusCode, res.Header}
 	}
 	defer http.DefaultClient.CloseIdleConnections()
-	if res := list(); res.StatusCode != http.StatusOK || res.Header.Get("RateLimit-Policy") != `"requests-per-second";q=2;w=2000` {
-		t.Errorf("got %s, %v", res.Status, res.Header)
+	if got := list(); got.status != http.StatusOK || got.header.Get("RateLimit-Policy") != `"requests-per-second";q=2;w=2000` {
+		t.Errorf("got %+v", got)
 	}
-	if res := list(); res.StatusCode != http.StatusTooManyRequests || res.Header.Get("Retry-After") == "" ||
-		!strings.HasPrefix(res.Header.Get("RateLimit"), `"requests-per-second";r=0;t=`) {
-		t.Errorf("the third got %s, %v", res.Status, res.Header)
+	if got := list(); got.status != http.StatusTooManyRequests || got.header.Get("Retry-After") == "" ||
+		!strings.HasPrefix(got.header.Get("RateLimit"), `"requests-per-second";r=0;t=`) {
+		t.Errorf("the third got %+v", got)
 	}
 	if _, err := client.ListGenerations(t.Context(), &gatewayv1.ListGenerationsRequest{}); !fault.Is(err, faultv1.Reason_REASON_RATE_LIMITED) {
 		t.Errorf("the fourth got %v", err)
@@ -102,7 +106,7 @@ func TestLimitsReachGRPCAndREST(t *testing.T) {
 	if err := os.WriteFile(path, []byte("defaults: {}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for list().StatusCode != http.StatusOK {
+	for list().status != http.StatusOK {
 		select {
 		case <-t.Context().Done():
 			t.Fatal("the file is not read again")

@@ -28,9 +28,9 @@ type stages struct {
 	begun chan struct{}
 }
 
-func newStages(t testing.TB) *stages {
-	t.Helper()
-	return &stages{t: t, begun: make(chan struct{}, 64)}
+func newStages(tb testing.TB) *stages {
+	tb.Helper()
+	return &stages{t: tb, begun: make(chan struct{}, 64)}
 }
 
 // register registers the services of one stage.

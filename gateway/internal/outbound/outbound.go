@@ -53,7 +53,7 @@ func (s Settings) CheckURL(text string) error {
 		return fmt.Errorf("%w: it has more than %d characters", ErrURL, maxURL)
 	case err != nil || u.Host == "" || u.Hostname() == "":
 		return fmt.Errorf("%w: write https://host/path", ErrURL)
-	case u.Scheme != "https" && !(s.Local && u.Scheme == "http"):
+	case u.Scheme != "https" && (!s.Local || u.Scheme != "http"):
 		return fmt.Errorf("%w: only https is spoken", ErrURL)
 	case u.User != nil:
 		return fmt.Errorf("%w: it has a user name or a password, which are not sent", ErrURL)

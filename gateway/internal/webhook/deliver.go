@@ -94,25 +94,27 @@ func (s *Sender) Attempt(ctx context.Context, of string, g *gatewayv1.Generation
 	now := s.set.Now()
 	w := g.GetWebhook()
 	w.Attempts, w.LastError, w.NextAttemptTime = int32(number), "", nil
-	outcome := "delivered"
-	var next time.Time
-	switch {
-	case err == nil:
+	if err == nil {
 		w.State, w.EndTime = gatewayv1.WebhookDelivery_STATE_DELIVERED, timestamppb.New(now)
-	default:
-		w.LastError = told(err)
-		next = now.Add(max(s.delay(number, rand.Float64()), min(after, maxDelay)))
-		if outcome = "failed"; errors.Is(err, errGone) || next.Sub(g.GetEndTime().AsTime()) > patience {
-			outcome, next = "given_up", time.Time{}
-			w.State, w.EndTime = gatewayv1.WebhookDelivery_STATE_GIVEN_UP, timestamppb.New(now)
-			s.set.Log.WarnContext(ctx, "webhook is given up", slog.String("generation", g.GetName()),
-				slog.Int("attempts", number), slog.String("error", w.GetLastError()))
-		} else {
-			w.NextAttemptTime = timestamppb.New(next)
-		}
+		s.count(ctx, "delivered")
+		return time.Time{}, nil
 	}
+	w.LastError = told(err)
+	next := now.Add(max(s.delay(number, rand.Float64()), min(after, maxDelay)))
+	if !errors.Is(err, errGone) && next.Sub(g.GetEndTime().AsTime()) <= patience {
+		w.NextAttemptTime = timestamppb.New(next)
+		s.count(ctx, "failed")
+		return next, nil
+	}
+	w.State, w.EndTime = gatewayv1.WebhookDelivery_STATE_GIVEN_UP, timestamppb.New(now)
+	s.count(ctx, "given_up")
+	s.set.Log.WarnContext(ctx, "webhook is given up", slog.String("generation", g.GetName()),
+		slog.Int("attempts", number), slog.String("error", w.GetLastError()))
+	return time.Time{}, nil
+}
+
+func (s *Sender) count(ctx context.Context, outcome string) {
 	s.attempts.Add(ctx, 1, metric.WithAttributes(attribute.String("outcome", outcome)))
-	return next, nil
 }
 
 // delay is how long to wait after an attempt; chance is 0..1.
