@@ -22,10 +22,10 @@ func ring(t *testing.T) *seal.Ring {
 	return r
 }
 
-// only is the one file that a store has of a tenant with a retention.
-func only(t *testing.T, dir, tenant, retention string) string {
+// only is the one file that a store has with a retention.
+func only(t *testing.T, dir, retention string) string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, tenant, retention, "*"))
+	files, err := filepath.Glob(filepath.Join(dir, "ada", retention, "*"))
 	if err != nil || len(files) != 1 {
 		t.Fatalf("%v, %v", files, err)
 	}
@@ -83,7 +83,7 @@ func TestGetRefusesChangedBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := only(t, dir, "ada", blob.Week)
+	file := only(t, dir, blob.Week)
 	if err := os.WriteFile(file, []byte("b picture"), 0o600); err != nil {
 		t.Fatal(err)
 	}

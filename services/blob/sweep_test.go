@@ -84,7 +84,7 @@ func TestStoringAgainRenews(t *testing.T) {
 	s := open(t, "file://"+dir)
 	b := put(t, s, blob.Day, "a picture")
 	old := time.Now().Add(-25 * time.Hour)
-	if err := os.Chtimes(only(t, dir, "ada", blob.Day), old, old); err != nil {
+	if err := os.Chtimes(only(t, dir, blob.Day), old, old); err != nil {
 		t.Fatal(err)
 	}
 	put(t, s, blob.Day, "a picture")

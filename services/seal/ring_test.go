@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -179,10 +180,10 @@ func TestManyScopes(t *testing.T) {
 	r := ring(t)
 	boxes := make([][]byte, 1500)
 	for i := range boxes {
-		boxes[i] = sealed(t, r, seal.Scope{Tenant: "ada", Name: fmt.Sprint("work-", i)}, place, fmt.Sprint(i))
+		boxes[i] = sealed(t, r, seal.Scope{Tenant: "ada", Name: fmt.Sprint("work-", i)}, place, strconv.Itoa(i))
 	}
 	for i, box := range boxes {
-		if got, _, err := r.Open(t.Context(), "ada", place, box); err != nil || string(got) != fmt.Sprint(i) {
+		if got, _, err := r.Open(t.Context(), "ada", place, box); err != nil || string(got) != strconv.Itoa(i) {
 			t.Fatalf("%d is %q, %v", i, got, err)
 		}
 	}

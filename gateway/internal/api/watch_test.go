@@ -39,7 +39,7 @@ func TestWatchTellsAllAndEnds(t *testing.T) {
 	told := make(chan struct{})
 	h.work(t, func(ctx context.Context, c *jobqueue.Claim) error {
 		<-watched
-		if err := h.records.Tell(key, &gatewayv1.ProgressEvent{Progress: &gatewayv1.Progress{Stage: "denoise", Step: 5}}); err != nil {
+		if err := h.records.Tell(key, &gatewayv1.ProgressEvent{Progress: &gatewayv1.Progress{Stage: "denoise", Step: 5}}); err != nil { //nolint:contextcheck // news are told without one
 			return err
 		}
 		<-told

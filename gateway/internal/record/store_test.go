@@ -116,7 +116,7 @@ func TestLifeOfAGeneration(t *testing.T) {
 		if err := c.Update(ctx, value); err != nil {
 			return err
 		}
-		if err := s.Tell(c.Key(), &gatewayv1.ProgressEvent{Progress: &gatewayv1.Progress{Step: 3}}); err != nil {
+		if err := s.Tell(c.Key(), &gatewayv1.ProgressEvent{Progress: &gatewayv1.Progress{Step: 3}}); err != nil { //nolint:contextcheck // news are told without one
 			return err
 		}
 		record.Succeeded(g, []*gatewayv1.ResultPicture{{Width: 128}}, time.Now())
