@@ -149,6 +149,10 @@ func (k *Keeper) find(id string) (encryptionKey, bool) {
 }
 
 func (k *Keeper) wrap(ctx context.Context, plain []byte) (*sealv1.WrappedKey, error) {
+	// A key that was added meanwhile is the newest at once, so that nothing is
+	// wrapped by one that is about to be taken away. Those that are held do when
+	// the source cannot be read.
+	_ = k.reload(ctx)
 	newest, _ := k.find(k.ids()[0])
 	wrapped, err := newest.keeper.Encrypt(ctx, plain)
 	if err != nil {

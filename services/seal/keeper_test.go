@@ -116,7 +116,9 @@ func TestRotation(t *testing.T) {
 			t.Errorf("rewrap %d got %+v, %v", i, got, err)
 		}
 	}
-	// A process that was open before finds the new key by itself.
+	// A process that was open before wraps with it at once.
+	later := sealed(t, elsewhere, seal.Shared("ada"), place, "another")
+	// And it finds by itself what that wrapped elsewhere.
 	opens(elsewhere)
 	if again, err := elsewhere.Name(t.Context(), work, "blob", "x"); err != nil || again != name {
 		t.Errorf("the name is %s, was %s: %v", again, name, err)
@@ -130,6 +132,9 @@ func TestRotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	opens(open())
+	if got, _, err := open().Open(t.Context(), "ada", place, later); err != nil || string(got) != "another" {
+		t.Errorf("what was sealed elsewhere meanwhile is %q, %v", got, err)
+	}
 	// Without the new one nothing opens, and the error says what to do.
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
