@@ -46,16 +46,21 @@ type Env struct {
 
 // Service is a gateway. Register it, Run it, and Close it after Run.
 type Service struct {
-	config    Config
-	admin     *admin.Service
-	keys      *admin.Keys
-	guard     rpc.Guard
-	api       *api.Service
-	bundles   *api.Bundles
-	subjects  *api.Subjects
-	privacy   *admin.Privacy
-	audit     *audit.Log
-	people    people
+	config   Config
+	admin    *admin.Service
+	keys     *admin.Keys
+	guard    rpc.Guard
+	api      *api.Service
+	bundles  *api.Bundles
+	subjects *api.Subjects
+	privacy  *admin.Privacy
+	audit    *audit.Log
+	people   people
+	pictures *api.Pictures
+	styles   *api.Styles
+	assets   assets
+	// stopping is closed when Run ends.
+	stopping  chan struct{}
 	conductor *conductor.Conductor
 	records   *jobqueue.Records
 	store     *record.Store
@@ -71,7 +76,7 @@ type Service struct {
 // New builds a gateway. Connections to stages that are called over plain gRPC
 // are made with the first call.
 func New(ctx context.Context, env Env, c Config) (*Service, error) {
-	s := &Service{config: c, records: env.Queue.Records(), admin: admin.New(env.Queue, time.Now)}
+	s := &Service{config: c, records: env.Queue.Records(), admin: admin.New(env.Queue, time.Now), stopping: make(chan struct{})}
 	var err error
 	if s.policy, err = openPolicy(ctx, env, c.Policy); err != nil {
 		return nil, err
@@ -96,6 +101,9 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 		s.people, err = openPeople(ctx, env, s.audit)
 	}
 	if err == nil {
+		s.assets, err = openAssets(ctx, env)
+	}
+	if err == nil {
 		err = s.openAuth(ctx, env)
 	}
 	if err != nil {
@@ -117,9 +125,14 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 			_, err := s.people.embeddings.Embedding(ctx, tenant, name)
 			return err
 		},
-		Line:   s.line,
-		Now:    time.Now,
-		Random: rand.Reader,
+		Drop:       s.eraser.Drop,
+		ForgetWork: env.Queue.ForgetWork,
+		Style:      s.assets.style,
+		Sign:       env.Queue.Sign,
+		Stopping:   s.stopping,
+		Line:       s.line,
+		Now:        time.Now,
+		Random:     rand.Reader,
 	}
 	s.api = api.New(s.store, env.Blobs, settings)
 	if c.Encoder != "" && c.Encoder != QueueTransport {
@@ -127,6 +140,7 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 	}
 	s.subjects = s.serveSubjects(env, stages, queue, settings)
 	s.bundles = api.NewBundles(env.Bundle.Digest(), manifest)
+	s.serveAssets(env, settings)
 	flowing := flow.Settings{Framing: manifest.Framing, Subjects: s.people.embeddings}
 	if queue != nil {
 		flowing.Forget = queue.Forget
@@ -143,14 +157,16 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 	return s, nil
 }
 
-// Register registers GenerationService, SubjectService, BundleService and the
-// operator's QueueService and KeyService. Calls of the first three are counted for
-// their tenant.
+// Register registers GenerationService, SubjectService, PictureService,
+// StyleService and BundleService, whose calls are counted for their tenant, and the
+// operator's QueueService and KeyService.
 func (s *Service) Register(to grpc.ServiceRegistrar) {
 	to = s.audit.Record(to)
 	counted := s.policy.throttle.Guard(to)
 	s.api.Register(counted)
 	s.subjects.Register(counted)
+	s.pictures.Register(counted)
+	s.styles.Register(counted)
 	s.bundles.Register(counted)
 	s.admin.Register(to)
 	s.keys.Register(to)
@@ -162,12 +178,14 @@ func (s *Service) Register(to grpc.ServiceRegistrar) {
 // ended, and subjects that have expired, are removed on the way, and ends are
 // told to webhooks.
 func (s *Service) Run(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() { close(s.stopping) })()
 	// The last ones to erase are those of the generations that end last.
 	erasing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var beside sync.WaitGroup
 	beside.Go(func() { s.eraser.Run(erasing) })
 	beside.Go(func() { s.people.remover.Run(erasing) })
 	beside.Go(func() { s.policy.run(erasing, s.config.Policy) })
+	beside.Go(func() { s.assets.uploads.Run(erasing) })
 	watching, unwatch := context.WithCancel(ctx)
 	lined := make(chan error, 1)
 	go func() { lined <- s.line.Run(watching) }()

@@ -66,19 +66,16 @@ var intrusions = map[string]intrusion{
 		return wants(err, noGeneration)
 	},
 	"facestudio.gateway.v1.GenerationService.ListGenerations": func(ctx context.Context, bob *grpc.ClientConn, hers *owned) error {
-		for _, token := range []string{"", hers.tokens[0]} {
-			got, err := gatewayv1.NewGenerationServiceClient(bob).ListGenerations(ctx, &gatewayv1.ListGenerationsRequest{PageToken: token})
-			if err != nil {
-				return err
-			}
-			// Only what CreateGeneration made above.
-			for _, g := range got.GetGenerations() {
-				if g.GetName() == hers.generation.GetName() || g.GetSeed() == hers.generation.GetSeed() {
-					return fmt.Errorf("%s is listed", g.GetName())
-				}
+		client := gatewayv1.NewGenerationServiceClient(bob)
+		_, next := client.ListGenerations(ctx, &gatewayv1.ListGenerationsRequest{PageToken: hers.tokens[0]})
+		got, err := client.ListGenerations(ctx, &gatewayv1.ListGenerationsRequest{})
+		// Only what CreateGeneration made above.
+		for _, g := range got.GetGenerations() {
+			if g.GetName() == hers.generation.GetName() || g.GetSeed() == hers.generation.GetSeed() {
+				err = fmt.Errorf("%s is listed", g.GetName())
 			}
 		}
-		return nil
+		return errors.Join(err, wants(next, noToken))
 	},
 	"facestudio.gateway.v1.GenerationService.WatchGeneration": func(ctx context.Context, bob *grpc.ClientConn, hers *owned) error {
 		for _, after := range []uint64{0, 1} {
@@ -125,16 +122,13 @@ var intrusions = map[string]intrusion{
 		return wants(err, noSubject)
 	},
 	"facestudio.gateway.v1.SubjectService.ListSubjects": func(ctx context.Context, bob *grpc.ClientConn, hers *owned) error {
-		for _, token := range []string{"", hers.tokens[1]} {
-			got, err := gatewayv1.NewSubjectServiceClient(bob).ListSubjects(ctx, &gatewayv1.ListSubjectsRequest{PageToken: token})
-			if err != nil {
-				return err
-			}
-			if len(got.GetSubjects()) > 0 {
-				return fmt.Errorf("%d subjects are listed", len(got.GetSubjects()))
-			}
+		client := gatewayv1.NewSubjectServiceClient(bob)
+		_, next := client.ListSubjects(ctx, &gatewayv1.ListSubjectsRequest{PageToken: hers.tokens[1]})
+		got, err := client.ListSubjects(ctx, &gatewayv1.ListSubjectsRequest{})
+		if len(got.GetSubjects()) > 0 {
+			err = fmt.Errorf("%d subjects are listed", len(got.GetSubjects()))
 		}
-		return nil
+		return errors.Join(err, wants(next, noToken))
 	},
 	"facestudio.gateway.v1.SubjectService.DeleteSubject": func(ctx context.Context, bob *grpc.ClientConn, hers *owned) error {
 		_, err := gatewayv1.NewSubjectServiceClient(bob).DeleteSubject(ctx, &gatewayv1.DeleteSubjectRequest{Name: hers.subject.GetName()})

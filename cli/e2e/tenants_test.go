@@ -47,6 +47,10 @@ type owned struct {
 	requests [2]string
 	// tokens are those of the second pages of generations and of subjects.
 	tokens [2]string
+	// uploaded, upload and style are pictures that have a name.
+	uploaded *gatewayv1.StoredPicture
+	upload   *gatewayv1.Upload
+	style    *gatewayv1.Style
 }
 
 // shared is a mesh of two tenants.
@@ -148,6 +152,7 @@ func (s *shared) fill(conn *grpc.ClientConn) *owned {
 		s.t.Fatal(err)
 	}
 	o.tokens = [2]string{listed.GetNextPageToken(), enrolled.GetNextPageToken()}
+	s.fillAssets(conn, o)
 	o.picture = &mediav1.Picture{Source: &mediav1.Picture_Blob{Blob: o.subject.GetPhotos()[0].GetBlob()}}
 	return o
 }
@@ -190,6 +195,9 @@ func (s *shared) tryMethod(method string, bob *grpc.ClientConn, hers *owned) {
 		return
 	}
 	try, ok := intrusions[method]
+	if !ok {
+		try, ok = assetIntrusions[method]
+	}
 	if !ok {
 		s.t.Errorf("%s has no case in intrusions: add one that calls it with what is another tenant's", method)
 		return
@@ -240,6 +248,7 @@ func (s *shared) tryHTTP(hers *owned) {
 	s.t.Helper()
 	for _, path := range []string{
 		hers.generation.GetName(), hers.generation.GetName() + ":watch", hers.generation.GetPictures()[0].GetName(), hers.subject.GetName(),
+		hers.uploaded.GetName(), hers.upload.GetName(), hers.style.GetName(),
 	} {
 		req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "http://"+s.address+"/v1/"+path, nil)
 		if err != nil {
@@ -274,6 +283,7 @@ func (s *shared) stillHers(ada *grpc.ClientConn, hers *owned) {
 	if err != nil || len(next.GetGenerations()) != 1 {
 		s.t.Errorf("the second page: %v, %v", next, err)
 	}
+	s.stillHerAssets(ada, hers)
 	if err := detect(s.t.Context(), ada, hers); err != nil {
 		s.t.Errorf("the stored photo: %v", err)
 	}

@@ -33,10 +33,14 @@ const (
 	Month = "30d"
 	// Kept is for what is removed with its owner; no sweep takes it.
 	Kept = "kept"
+	// Uploaded is for pictures that callers name instead of sending them again.
+	Uploaded = "uploaded"
+	// Style is for pictures of styles, which are removed with them.
+	Style = "style"
 )
 
 // retentions is where Get looks, in this order.
-var retentions = []string{Day, Week, Month, Kept}
+var retentions = []string{Day, Week, Month, Kept, Uploaded, Style}
 
 // MaxSize bounds a blob: 64 MiB.
 const MaxSize = 64 << 20

@@ -19,7 +19,12 @@ var ages = map[string]time.Duration{
 	Day:   24 * time.Hour,
 	Week:  7 * 24 * time.Hour,
 	Month: 30 * 24 * time.Hour,
+
+	Uploaded: UploadedAge,
 }
+
+// UploadedAge is how long an uploaded picture is kept after it was last stored.
+const UploadedAge = 7 * 24 * time.Hour
 
 // Stored returns when a tenant's blob was last stored with a retention, by the
 // store's clock; false when it is not there.

@@ -41,6 +41,8 @@ const (
 	Unauthenticated
 	// Denied is a call that its caller, who is known, may not make.
 	Denied
+	// Stale is a request about a state of something that has changed since.
+	Stale
 )
 
 // Fault is a classified error.

@@ -21,6 +21,7 @@ var kinds = map[fault.Kind]codes.Code{
 	fault.Conflict: codes.AlreadyExists, fault.Exhausted: codes.ResourceExhausted, fault.Unavailable: codes.Unavailable,
 	fault.Deadline: codes.DeadlineExceeded, fault.Cancelled: codes.Canceled, fault.Precondition: codes.FailedPrecondition,
 	fault.Unauthenticated: codes.Unauthenticated, fault.Denied: codes.PermissionDenied,
+	fault.Stale: codes.Aborted,
 }
 
 func TestStatusComesBack(t *testing.T) {

@@ -36,6 +36,7 @@ var kindCodes = map[Kind]codes.Code{
 	Precondition:    codes.FailedPrecondition,
 	Unauthenticated: codes.Unauthenticated,
 	Denied:          codes.PermissionDenied,
+	Stale:           codes.Aborted,
 }
 
 // ToStatus is the one mapping of errors to gRPC: a code, an ErrorInfo with

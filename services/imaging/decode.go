@@ -22,7 +22,8 @@ type Limits struct {
 	MinSide int
 }
 
-func (l Limits) withDefaults() Limits {
+// WithDefaults returns the limits with what 0 means in place of each 0.
+func (l Limits) WithDefaults() Limits {
 	if l.MaxBytes == 0 {
 		l.MaxBytes = 16 << 20
 	}
@@ -89,9 +90,16 @@ func Check(data []byte, lim Limits) error {
 	return err
 }
 
+// Size returns the width and height of a picture as it is stored, before it is
+// turned upright, after Check.
+func Size(data []byte, lim Limits) (width, height int, err error) {
+	_, config, err := header(data, lim)
+	return config.Width, config.Height, err
+}
+
 // header finds the format and checks everything that the header tells.
 func header(data []byte, lim Limits) (format, image.Config, error) {
-	lim = lim.withDefaults()
+	lim = lim.WithDefaults()
 	if len(data) == 0 {
 		return format{}, image.Config{}, unsupported(nil, "the picture is empty; send a JPEG, PNG or WebP")
 	}

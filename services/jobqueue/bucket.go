@@ -92,29 +92,55 @@ func (b *bucket) list(ctx context.Context, keys string) ([]*Document, error) {
 	}
 }
 
-// erase overwrites the bytes in the stream's files. It fails with ErrNotFound.
-func (b *bucket) erase(ctx context.Context, key RecordKey) error {
-	doc, err := b.get(ctx, key)
-	if err != nil {
-		return err
-	}
+// update replaces a value whose revision is still the given one, else it fails
+// with ErrStale.
+func (b *bucket) update(ctx context.Context, key RecordKey, value []byte, revision uint64) (uint64, error) {
 	ctx, release := bounded(ctx)
 	defer release()
-	err = b.stream.SecureDeleteMsg(ctx, doc.Revision)
-	if errors.Is(err, jetstream.ErrMsgNotFound) || isAPI(err, errNoMessage) {
-		return fmt.Errorf("erase document %s: %w", key.ID, ErrNotFound)
+	msg := nats.NewMsg(b.subject(key))
+	msg.Data = value
+	ack, err := b.q.js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(revision))
+	if isStale(err) {
+		return 0, fmt.Errorf("update document %s at %d: %w", key.ID, revision, ErrStale)
 	}
 	if err != nil {
-		return storeError(ctx, err)
+		return 0, storeError(ctx, err)
+	}
+	return ack.Sequence, nil
+}
+
+// erase overwrites the bytes in the stream's files. It fails with ErrNotFound.
+func (b *bucket) erase(ctx context.Context, key RecordKey) error {
+	for {
+		doc, err := b.get(ctx, key)
+		if err != nil {
+			return err
+		}
+		// What was updated in between is erased as it is now.
+		erased, err := b.eraseAt(ctx, doc)
+		if erased || err != nil {
+			return err
+		}
+	}
+}
+
+// eraseAt erases at a revision; false when that is not there any more.
+func (b *bucket) eraseAt(ctx context.Context, doc *Document) (bool, error) {
+	ctx, release := bounded(ctx)
+	defer release()
+	err := b.stream.SecureDeleteMsg(ctx, doc.Revision)
+	if errors.Is(err, jetstream.ErrMsgNotFound) || isAPI(err, errNoMessage) {
+		return false, nil
+	}
+	if err != nil {
+		return false, storeError(ctx, err)
 	}
 	// Nobody who watches is told of an erased message, but of a marker that
 	// the key is removed, which itself goes soon.
-	marker := nats.NewMsg(b.subject(key))
+	marker := nats.NewMsg(b.subject(doc.Key))
 	marker.Header.Set(operationHeader, "PURGE")
-	if _, err := b.q.js.PublishMsg(ctx, marker, jetstream.WithMsgTTL(markerTTL)); err != nil {
-		return storeError(ctx, err)
-	}
-	return nil
+	_, err = b.q.js.PublishMsg(ctx, marker, jetstream.WithMsgTTL(markerTTL))
+	return true, storeError(ctx, err)
 }
 
 // errNoMessage is the server's code for a message that is not there.

@@ -7,6 +7,8 @@ import (
 
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	"github.com/facestudio/facestudio/services/bundle"
+	"github.com/facestudio/facestudio/services/fault"
+	"github.com/facestudio/facestudio/services/imaging"
 )
 
 // DefaultBundle is the resource name of the bundle that new generations get.
@@ -21,6 +23,7 @@ type Bundles struct {
 // NewBundles returns the service for one bundle, which has a digest and a
 // manifest.
 func NewBundles(digest string, m *bundle.Manifest) *Bundles {
+	limits := imaging.Limits{}.WithDefaults()
 	return &Bundles{served: &gatewayv1.Bundle{
 		Name:          DefaultBundle,
 		Title:         m.Name,
@@ -37,6 +40,10 @@ func NewBundles(digest string, m *bundle.Manifest) *Bundles {
 		MaxSteps:             int32(m.Sampling.MaxSteps),
 		DefaultGuidanceScale: m.Sampling.GuidanceScale,
 		MaxGuidanceScale:     m.Sampling.MaxGuidanceScale,
+		Limits: &gatewayv1.Limits{
+			Subjects: maxSubjects, Photos: maxPhotos, Pictures: maxPictures, PromptCharacters: maxPrompt,
+			PictureBytes: int64(limits.MaxBytes), PicturePixels: int64(limits.MaxPixels),
+		},
 	}}
 }
 
@@ -46,7 +53,18 @@ func (b *Bundles) Register(to grpc.ServiceRegistrar) { gatewayv1.RegisterBundleS
 // GetBundle implements BundleService.
 func (b *Bundles) GetBundle(_ context.Context, req *gatewayv1.GetBundleRequest) (*gatewayv1.Bundle, error) {
 	if req.GetName() != DefaultBundle {
-		return nil, badName(req.GetName(), DefaultBundle)
+		return nil, BadName(req.GetName(), DefaultBundle)
 	}
 	return b.served, nil
+}
+
+// ListBundles implements BundleService: there is one bundle, on one page.
+func (b *Bundles) ListBundles(_ context.Context, req *gatewayv1.ListBundlesRequest) (*gatewayv1.ListBundlesResponse, error) {
+	if _, err := pageSize(req.GetPageSize()); err != nil {
+		return nil, err
+	}
+	if req.GetPageToken() != "" {
+		return nil, fault.InvalidField("page_token", "it is no token of this list, which has one page: leave it out")
+	}
+	return &gatewayv1.ListBundlesResponse{Bundles: []*gatewayv1.Bundle{b.served}}, nil
 }

@@ -79,6 +79,10 @@ func (s *Service) CreateGeneration(ctx context.Context, req *gatewayv1.CreateGen
 	}
 	if errors.Is(err, record.ErrExists) {
 		first, err := s.records.Get(ctx, key)
+		if fault.Is(err, faultv1.Reason_REASON_UNKNOWN_GENERATION) {
+			return nil, fault.New(fault.Conflict, faultv1.Reason_REASON_REQUEST_ID_REUSED, "request_id",
+				"the generation that this request id created was deleted; draw a new one for a new request")
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -51,8 +51,7 @@ func (s *Subjects) CreateSubject(ctx context.Context, req *gatewayv1.CreateSubje
 		return nil, err
 	}
 	if may.RequireConsent && !req.GetValidateOnly() && strings.TrimSpace(req.GetSubject().GetConsent()) == "" {
-		return nil, fault.New(fault.Invalid, faultv1.Reason_REASON_CONSENT_MISSING, "consent",
-			"nobody is enrolled here without consent: give a reference to the person's consent, for example a document number")
+		return nil, noConsent()
 	}
 	e, err := s.begin(ctx, call.Tenant, req, may)
 	if err != nil {
@@ -200,7 +199,9 @@ func (s *Subjects) keep(ctx context.Context, e *enrolment, embedding []float32) 
 	if err := s.keepPhotos(ctx, e.key.Tenant, kept); err != nil {
 		return nil, err
 	}
-	return out, nil
+	// With its etag.
+	stored, err := s.set.People.Get(ctx, e.key)
+	return stored.GetSubject(), err
 }
 
 func (s *Subjects) keepPhotos(ctx context.Context, tenant string, photos [][]byte) error {
@@ -264,4 +265,9 @@ func newID(tenant, requestID string, s Settings) (string, error) {
 	default:
 		return "", fault.InvalidField("request_id", "it is no UUID: draw one, or leave it out")
 	}
+}
+
+func noConsent() error {
+	return fault.New(fault.Invalid, faultv1.Reason_REASON_CONSENT_MISSING, "consent",
+		"nobody is enrolled here without consent: give a reference to the person's consent, for example a document number")
 }

@@ -143,7 +143,7 @@ func (e *enrolling) limit(l tenant.Limits) {
 			CheckPicture: func(_ string, data []byte) error { return imaging.Check(data, imaging.Limits{}) },
 			Limits:       func(string) tenant.Limits { return l },
 			FetchPicture: e.fetch,
-			Now:          func() time.Time { return e.clock }, Random: rand.Reader,
+			Now:          func() time.Time { return e.clock }, Random: rand.Reader, Sign: e.queue.Sign,
 		},
 		People:      e.store,
 		Looker:      &subject.Looker{Encoder: e.faces, Forget: e.faces.forget, Bundle: "d1ge57"},

@@ -16,6 +16,7 @@ type People interface {
 	Create(ctx context.Context, key jobqueue.RecordKey, record *gatewayv1.SubjectRecord) error
 	Get(ctx context.Context, key jobqueue.RecordKey) (*gatewayv1.SubjectRecord, error)
 	List(ctx context.Context, tenant string) ([]*gatewayv1.SubjectRecord, error)
+	Update(ctx context.Context, key jobqueue.RecordKey, etag string, change func(*gatewayv1.Subject) error) (*gatewayv1.Subject, error)
 }
 
 // Looker looks at photos; *subject.Looker is one.
@@ -25,7 +26,7 @@ type Looker interface {
 
 // Remover removes subjects; *subject.Remover is one.
 type Remover interface {
-	Remove(ctx context.Context, key jobqueue.RecordKey) (*gatewayv1.DeleteSubjectResponse, error)
+	Remove(ctx context.Context, key jobqueue.RecordKey, etag string) (*gatewayv1.DeleteSubjectResponse, error)
 	Drop(ctx context.Context, key jobqueue.RecordKey, photos []*mediav1.Blob) (dropped, shared []*mediav1.Blob, err error)
 }
 
@@ -78,10 +79,6 @@ func (s *Subjects) ListSubjects(ctx context.Context, req *gatewayv1.ListSubjects
 	if err != nil {
 		return nil, err
 	}
-	size, err := pageSize(req.GetPageSize())
-	if err != nil {
-		return nil, err
-	}
 	records, err := s.set.People.List(ctx, call.Tenant)
 	if err != nil {
 		return nil, err
@@ -91,14 +88,11 @@ func (s *Subjects) ListSubjects(ctx context.Context, req *gatewayv1.ListSubjects
 		list[i] = record.GetSubject()
 		list[i].PhotoVerdicts = nil
 	}
-	list, err = after(list, req.GetPageToken())
-	if err != nil {
-		return nil, err
-	}
-	if len(list) <= size {
-		return &gatewayv1.ListSubjectsResponse{Subjects: list}, nil
-	}
-	return &gatewayv1.ListSubjectsResponse{Subjects: list[:size], NextPageToken: tokenOf(list[size-1])}, nil
+	out := new(gatewayv1.ListSubjectsResponse)
+	out.Subjects, out.NextPageToken, err = pageOf(listing{
+		sign: s.set.Sign, collection: "subjects", tenant: call.Tenant, size: req.GetPageSize(), token: req.GetPageToken(),
+	}, list)
+	return out, err
 }
 
 // DeleteSubject implements SubjectService.
@@ -107,7 +101,7 @@ func (s *Subjects) DeleteSubject(ctx context.Context, req *gatewayv1.DeleteSubje
 	if err != nil {
 		return nil, err
 	}
-	return s.set.Remover.Remove(ctx, key)
+	return s.set.Remover.Remove(ctx, key, req.GetEtag())
 }
 
 // subjectKey returns the record that a resource name of the caller's means.
@@ -118,7 +112,7 @@ func subjectKey(ctx context.Context, name string) (jobqueue.RecordKey, error) {
 	}
 	id, ok := subject.ParseName(name)
 	if !ok {
-		return jobqueue.RecordKey{}, badName(name, "subjects/{subject}")
+		return jobqueue.RecordKey{}, BadName(name, "subjects/{subject}")
 	}
 	return jobqueue.RecordKey{Tenant: call.Tenant, ID: id}, nil
 }

@@ -85,6 +85,7 @@ func (h *harness) serve(blobs api.Blobs) *api.Service {
 		Pictures:     h.pictures,
 		FetchPicture: h.fetch,
 		Now:          h.now,
+		Sign:         h.queue.Sign,
 		Random:       rand.Reader,
 	})
 }

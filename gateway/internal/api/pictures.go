@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"strings"
 	"time"
 
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
@@ -24,6 +25,9 @@ const longTimeout = 12 * time.Hour
 func (s *Service) takePictures(ctx context.Context, tenant string, g *gatewayv1.Generation) ([][]byte, error) {
 	var uploads [][]byte
 	take := func(field string, p *mediav1.Picture) error {
+		if err := s.resolve(ctx, tenant, field, p); err != nil {
+			return at(err, field)
+		}
 		data, err := pictureBytes(ctx, s.blobs, tenant, p)
 		if err == nil {
 			err = s.set.CheckPicture(tenant, data)
@@ -41,6 +45,18 @@ func (s *Service) takePictures(ctx context.Context, tenant string, g *gatewayv1.
 		}
 	}
 	return uploads, nil
+}
+
+// resolve puts the picture of a style in the place of the style's name.
+func (s *Service) resolve(ctx context.Context, tenant, field string, p *mediav1.Picture) error {
+	if field != "style" || !strings.HasPrefix(p.GetName(), styleCollection) {
+		return nil
+	}
+	style, err := s.set.Style(ctx, tenant, p.GetName())
+	if err == nil {
+		p.Source = style.GetSource()
+	}
+	return err
 }
 
 // picturesOf are the pictures that a generation brings, by their fields: each
@@ -102,8 +118,10 @@ func pictureBytes(ctx context.Context, blobs Blobs, tenant string, p *mediav1.Pi
 		return source.Data, nil
 	case *mediav1.Picture_Blob:
 		return blobs.Get(ctx, tenant, source.Blob)
+	case *mediav1.Picture_Name:
+		return uploaded(ctx, blobs, tenant, source.Name)
 	default:
-		return nil, fault.InvalidField("", "the picture is missing: give its bytes, or the digest of a stored one")
+		return nil, fault.InvalidField("", "the picture is missing: give its bytes, or the name of an uploaded one")
 	}
 }
 

@@ -2,7 +2,10 @@ package api
 
 import (
 	"context"
+	"slices"
+	"time"
 
+	"github.com/facestudio/facestudio/gateway/internal/filter"
 	"github.com/facestudio/facestudio/gateway/internal/record"
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
@@ -15,13 +18,56 @@ const (
 	maxPage     = 100
 )
 
-// GetGeneration implements GenerationService.
+// generationFilters is what filters of generations may say.
+var generationFilters = filter.MustLanguage(gatewayv1.State(0).Type())
+
+// maxWait bounds how long GetGeneration waits.
+const maxWait = time.Minute
+
+// GetGeneration implements GenerationService. A wait ends early when the gateway
+// stops: the caller asks again elsewhere.
 func (s *Service) GetGeneration(ctx context.Context, req *gatewayv1.GetGenerationRequest) (*gatewayv1.Generation, error) {
 	key, err := keyOf(ctx, req.GetName())
 	if err != nil {
 		return nil, err
 	}
-	return s.records.Get(ctx, key)
+	wait := req.GetWait()
+	if d := wait.AsDuration(); wait != nil && (wait.CheckValid() != nil || d < 0 || d > maxWait) {
+		return nil, fault.InvalidField("wait", "it is outside 0..%v: leave it out to be answered at once, or ask again after the longest", maxWait)
+	}
+	g, err := s.records.Get(ctx, key)
+	if err != nil || wait.AsDuration() == 0 || record.Ended(g.GetState()) {
+		return g, err
+	}
+	return s.awaitEnd(ctx, key, g, wait.AsDuration())
+}
+
+// awaitEnd waits for the end of a generation and returns it as it then stands.
+func (s *Service) awaitEnd(ctx context.Context, key jobqueue.RecordKey, g *gatewayv1.Generation, wait time.Duration) (*gatewayv1.Generation, error) {
+	waiting, stop := context.WithTimeout(ctx, wait)
+	defer stop()
+	changes, err := s.records.Watch(waiting, key)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		select {
+		case change, ok := <-changes:
+			if !ok && waiting.Err() == nil {
+				return nil, gone(ctx, g.GetName())
+			}
+			if !ok {
+				return g, ctx.Err()
+			}
+			if g = change; record.Ended(g.GetState()) {
+				return g, nil
+			}
+		case <-waiting.Done():
+			return g, ctx.Err()
+		case <-s.set.Stopping:
+			return g, nil
+		}
+	}
 }
 
 // ListGenerations implements GenerationService.
@@ -30,7 +76,7 @@ func (s *Service) ListGenerations(ctx context.Context, req *gatewayv1.ListGenera
 	if err != nil {
 		return nil, err
 	}
-	size, err := pageSize(req.GetPageSize())
+	wanted, err := generationFilters.Parse(req.GetFilter())
 	if err != nil {
 		return nil, err
 	}
@@ -38,14 +84,15 @@ func (s *Service) ListGenerations(ctx context.Context, req *gatewayv1.ListGenera
 	if err != nil {
 		return nil, err
 	}
-	list, err = after(list, req.GetPageToken())
-	if err != nil {
-		return nil, err
-	}
-	if len(list) <= size {
-		return &gatewayv1.ListGenerationsResponse{Generations: list}, nil
-	}
-	return &gatewayv1.ListGenerationsResponse{Generations: list[:size], NextPageToken: tokenOf(list[size-1])}, nil
+	list = slices.DeleteFunc(list, func(g *gatewayv1.Generation) bool {
+		return !wanted.Passes(filter.Entry{CreateTime: g.GetCreateTime().AsTime(), Labels: g.GetLabels(), State: g.GetState().String()})
+	})
+	out := new(gatewayv1.ListGenerationsResponse)
+	out.Generations, out.NextPageToken, err = pageOf(listing{
+		sign: s.set.Sign, collection: "generations", tenant: call.Tenant, filter: req.GetFilter(),
+		size: req.GetPageSize(), token: req.GetPageToken(),
+	}, list)
+	return out, err
 }
 
 // GetPicture implements GenerationService.
@@ -56,7 +103,7 @@ func (s *Service) GetPicture(ctx context.Context, req *gatewayv1.GetPictureReque
 	}
 	id, index, ok := record.ParsePictureName(req.GetName())
 	if !ok {
-		return nil, badName(req.GetName(), "generations/{generation}/pictures/{index}")
+		return nil, BadName(req.GetName(), "generations/{generation}/pictures/{index}")
 	}
 	g, err := s.records.Get(ctx, jobqueue.RecordKey{Tenant: call.Tenant, ID: id})
 	if err != nil {

@@ -28,12 +28,19 @@ type Records interface {
 	Watch(ctx context.Context, key jobqueue.RecordKey) (<-chan *gatewayv1.Generation, error)
 	Follow(ctx context.Context, key jobqueue.RecordKey) (<-chan *gatewayv1.ProgressEvent, error)
 	Cancel(ctx context.Context, key jobqueue.RecordKey) (*gatewayv1.Generation, error)
+	Delete(ctx context.Context, key jobqueue.RecordKey) error
 }
 
 // Blobs is where pictures are kept; *blob.Store is one.
 type Blobs interface {
 	Put(ctx context.Context, tenant, retention string, data []byte, mediaType string) (*mediav1.Blob, error)
 	Get(ctx context.Context, tenant string, b *mediav1.Blob) ([]byte, error)
+	// Load returns a blob with a retention by its digest alone, and whether it is
+	// there.
+	Load(ctx context.Context, tenant, retention, digest string) ([]byte, bool, error)
+	// Drop removes those of the blobs with a retention that nobody uses.
+	Drop(ctx context.Context, tenant, retention string, blobs []*mediav1.Blob,
+		used func(context.Context) (func(*mediav1.Blob) bool, error)) (dropped, kept []*mediav1.Blob, err error)
 }
 
 // Line is the line of generations; *jobqueue.Line is one.
@@ -76,6 +83,19 @@ type Settings struct {
 	// Line tells where generations wait and whether more may; nil: no bound, and
 	// no places.
 	Line Line
+	// Drop, if not nil, is told of pictures that a deleted generation was made
+	// from, which may go.
+	Drop func(tenant string, pictures []*mediav1.Blob)
+	// ForgetWork, if not nil, makes what stages were told of a generation
+	// unreadable.
+	ForgetWork func(ctx context.Context, key jobqueue.RecordKey) (bool, error)
+	// Style returns the picture of a tenant's style by the style's name, or fails
+	// with UNKNOWN_STYLE.
+	Style func(ctx context.Context, tenant, name string) (*mediav1.Picture, error)
+	// Sign signs what comes back from callers, such as page tokens.
+	Sign func(purpose string, parts ...string) []byte
+	// Stopping is closed when the gateway stops: whoever waits is then answered.
+	Stopping <-chan struct{}
 	// Now is the clock.
 	Now func() time.Time
 	// Random is the source of ids and seeds.
@@ -137,12 +157,13 @@ func keyOf(ctx context.Context, name string) (jobqueue.RecordKey, error) {
 	}
 	id, ok := record.ParseName(name)
 	if !ok {
-		return jobqueue.RecordKey{}, badName(name, "generations/{generation}")
+		return jobqueue.RecordKey{}, BadName(name, "generations/{generation}")
 	}
 	return jobqueue.RecordKey{Tenant: call.Tenant, ID: id}, nil
 }
 
-func badName(name, form string) error {
+// BadName is the fault of a resource name that has another form.
+func BadName(name, form string) error {
 	return fault.New(fault.Invalid, faultv1.Reason_REASON_UNSUPPORTED, "name",
 		"%.100q is no resource name of the form %s", name, form)
 }

@@ -19,13 +19,15 @@ type Scope string
 
 // The scopes.
 const (
-	// GenerationsRead looks at generations, watches them and fetches pictures.
+	// GenerationsRead looks at generations, watches them and fetches pictures; also
+	// at uploaded pictures and styles.
 	GenerationsRead Scope = "generations:read"
-	// GenerationsWrite creates and cancels generations.
+	// GenerationsWrite creates, cancels and deletes generations, uploaded pictures
+	// and styles.
 	GenerationsWrite Scope = "generations:write"
 	// SubjectsRead looks at enrolled people.
 	SubjectsRead Scope = "subjects:read"
-	// SubjectsWrite enrols and deletes people, and checks their photos.
+	// SubjectsWrite enrols, changes and deletes people, and checks their photos.
 	SubjectsWrite Scope = "subjects:write"
 	// StagesCall calls the stages themselves, which tell face embeddings.
 	StagesCall Scope = "stages:call"
@@ -54,7 +56,26 @@ var methods = map[string]Scope{
 	gatewayv1.SubjectService_ListSubjects_FullMethodName:  SubjectsRead,
 	gatewayv1.SubjectService_DeleteSubject_FullMethodName: SubjectsWrite,
 
-	gatewayv1.BundleService_GetBundle_FullMethodName: GenerationsRead,
+	gatewayv1.GenerationService_DeleteGeneration_FullMethodName: GenerationsWrite,
+	gatewayv1.SubjectService_UpdateSubject_FullMethodName:       SubjectsWrite,
+
+	gatewayv1.PictureService_CreatePicture_FullMethodName: GenerationsWrite,
+	gatewayv1.PictureService_UploadPicture_FullMethodName: GenerationsWrite,
+	gatewayv1.PictureService_GetPicture_FullMethodName:    GenerationsRead,
+	gatewayv1.PictureService_DeletePicture_FullMethodName: GenerationsWrite,
+	gatewayv1.PictureService_CreateUpload_FullMethodName:  GenerationsWrite,
+	gatewayv1.PictureService_GetUpload_FullMethodName:     GenerationsWrite,
+	gatewayv1.PictureService_AppendUpload_FullMethodName:  GenerationsWrite,
+	gatewayv1.PictureService_FinishUpload_FullMethodName:  GenerationsWrite,
+	gatewayv1.PictureService_DeleteUpload_FullMethodName:  GenerationsWrite,
+
+	gatewayv1.StyleService_CreateStyle_FullMethodName: GenerationsWrite,
+	gatewayv1.StyleService_GetStyle_FullMethodName:    GenerationsRead,
+	gatewayv1.StyleService_ListStyles_FullMethodName:  GenerationsRead,
+	gatewayv1.StyleService_DeleteStyle_FullMethodName: GenerationsWrite,
+
+	gatewayv1.BundleService_GetBundle_FullMethodName:   GenerationsRead,
+	gatewayv1.BundleService_ListBundles_FullMethodName: GenerationsRead,
 
 	adminv1.KeyService_CreateKey_FullMethodName: Admin,
 	adminv1.KeyService_GetKey_FullMethodName:    Admin,

@@ -65,7 +65,7 @@ func (s *Store) Get(ctx context.Context, key jobqueue.RecordKey) (*gatewayv1.Gen
 	if err != nil {
 		return nil, unknown(key, err)
 	}
-	return Decode(entry.Record.GetValue())
+	return present(entry)
 }
 
 // List returns a tenant's generations, the newest first.
@@ -74,11 +74,16 @@ func (s *Store) List(ctx context.Context, tenant string) ([]*gatewayv1.Generatio
 	if err != nil {
 		return nil, fmt.Errorf("list generations: %w", err)
 	}
-	list := make([]*gatewayv1.Generation, len(entries))
-	for i, entry := range entries {
-		if list[i], err = Decode(entry.Record.GetValue()); err != nil {
+	list := make([]*gatewayv1.Generation, 0, len(entries))
+	for _, entry := range entries {
+		if deleted(entry) {
+			continue
+		}
+		g, err := Decode(entry.Record.GetValue())
+		if err != nil {
 			return nil, err
 		}
+		list = append(list, g)
 	}
 	return list, nil
 }
@@ -94,7 +99,7 @@ func (s *Store) Watch(ctx context.Context, key jobqueue.RecordKey) (<-chan *gate
 	go func() {
 		defer close(out)
 		for entry := range entries {
-			g, err := Decode(entry.Record.GetValue())
+			g, err := present(entry)
 			if err != nil {
 				return
 			}
@@ -128,7 +133,7 @@ func (s *Store) cancelWaiting(ctx context.Context, key jobqueue.RecordKey) (*gat
 	if err != nil {
 		return nil, unknown(key, err)
 	}
-	g, err := Decode(entry.Record.GetValue())
+	g, err := present(entry)
 	if err != nil || entry.Record.GetTerminal() {
 		return g, err
 	}
@@ -191,9 +196,12 @@ func (s *Store) Follow(ctx context.Context, key jobqueue.RecordKey) (<-chan *gat
 }
 
 func unknown(key jobqueue.RecordKey, err error) error {
+	if err == nil {
+		return nil
+	}
 	if errors.Is(err, jobqueue.ErrNotFound) {
 		return fault.Wrap(err, fault.NotFound, faultv1.Reason_REASON_UNKNOWN_GENERATION, "name",
-			"there is no generation %s, or it has expired", Name(key.ID))
+			"there is no generation %s, or it was deleted or has expired", Name(key.ID))
 	}
 	return fmt.Errorf("read generation: %w", err)
 }

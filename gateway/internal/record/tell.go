@@ -36,6 +36,9 @@ type Tell func(ctx context.Context, tenant string, g *gatewayv1.Generation, atte
 // Each is told at least once, whichever gateways die meanwhile.
 func (s *Store) TellEnds(ctx context.Context, settings jobqueue.FollowUpSettings, tell Tell) error {
 	return s.records.FollowUp(ctx, settings, func(ctx context.Context, a jobqueue.Attempt) (jobqueue.Followed, error) {
+		if len(a.Value) == 0 {
+			return jobqueue.Followed{}, nil // it was deleted
+		}
 		g, err := Decode(a.Value)
 		if err != nil {
 			return jobqueue.Followed{}, err

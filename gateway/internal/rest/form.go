@@ -7,6 +7,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -192,8 +193,14 @@ func pictureOf(part *multipart.Part) (*mediav1.Picture, error) {
 		return nil, fault.New(fault.Invalid, faultv1.Reason_REASON_IMAGE_TOO_LARGE, part.FormName(),
 			"%s has more than %d MiB: scale it down", part.FileName(), maxPicture>>20)
 	}
+	if part.FileName() == "" && pictureName.Match(data) {
+		return &mediav1.Picture{Source: &mediav1.Picture_Name{Name: string(data)}}, nil
+	}
 	return &mediav1.Picture{Source: &mediav1.Picture_Data{Data: data}}, nil
 }
+
+// pictureName is a picture that the server has already.
+var pictureName = regexp.MustCompile(`^(pictures|styles)/[0-9a-z]{1,64}$`)
 
 func textOf(part *multipart.Part) (string, error) {
 	data, err := io.ReadAll(io.LimitReader(part, maxText+1))

@@ -36,6 +36,7 @@ type Settings struct {
 type API struct {
 	mux         *runtime.ServeMux
 	generations gatewayv1.GenerationServiceClient
+	pictures    gatewayv1.PictureServiceClient
 	maxMessage  int
 }
 
@@ -47,7 +48,10 @@ var marshaler = &runtime.JSONPb{
 
 // New returns the API, which calls through a connection.
 func New(conn *grpc.ClientConn, s Settings) (*API, error) {
-	a := &API{generations: gatewayv1.NewGenerationServiceClient(conn), maxMessage: s.MaxMessage}
+	a := &API{
+		generations: gatewayv1.NewGenerationServiceClient(conn), pictures: gatewayv1.NewPictureServiceClient(conn),
+		maxMessage: s.MaxMessage,
+	}
 	a.mux = runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, marshaler),
 		runtime.WithErrorHandler(a.failed),
@@ -58,6 +62,7 @@ func New(conn *grpc.ClientConn, s Settings) (*API, error) {
 	ctx := context.Background()
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		restv1.RegisterGenerationServiceHandler, restv1.RegisterSubjectServiceHandler, restv1.RegisterBundleServiceHandler,
+		restv1.RegisterPictureServiceHandler, restv1.RegisterStyleServiceHandler,
 	} {
 		if err := register(ctx, a.mux, conn); err != nil {
 			return nil, fmt.Errorf("register the REST API: %w", err)
@@ -70,6 +75,9 @@ func New(conn *grpc.ClientConn, s Settings) (*API, error) {
 		if err := a.mux.HandlePath(http.MethodGet, path, handle); err != nil {
 			return nil, fmt.Errorf("register %s: %w", path, err)
 		}
+	}
+	if err := a.mux.HandlePath(http.MethodPut, "/v1/{name=uploads/*}", a.appendUpload); err != nil {
+		return nil, fmt.Errorf("register uploads: %w", err)
 	}
 	return a, nil
 }
@@ -87,6 +95,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	if r.Method == http.MethodPost && r.URL.Path == "/v1/generations" && isForm(r) {
 		a.createByForm(w, r)
+		return
+	}
+	if r.Method == http.MethodPost && r.URL.Path == "/v1/pictures" && isPicture(r) {
+		a.createPicture(w, r)
 		return
 	}
 	a.mux.ServeHTTP(w, r)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
+	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/jobqueue"
 	"github.com/facestudio/facestudio/services/tensor"
@@ -61,8 +62,7 @@ func (e *Embeddings) Gone(ctx context.Context, tenant, name string) (<-chan stru
 		stop()
 		return nil, err
 	}
-	at, expires := expiry(record)
-	if !expires {
+	if _, expires := expiry(record); !expires {
 		context.AfterFunc(ctx, stop)
 		return erased, nil
 	}
@@ -70,14 +70,36 @@ func (e *Embeddings) Gone(ctx context.Context, tenant, name string) (<-chan stru
 	go func() {
 		defer close(out)
 		defer stop()
-		timer := time.NewTimer(at.Sub(e.Store.now()))
-		defer timer.Stop()
-		select {
-		case <-erased:
-		case <-timer.C:
-		}
+		e.outlive(watching, key, record, erased)
 	}()
 	return out, nil
+}
+
+// outlive returns when a subject is erased or has expired, or its expiry cannot
+// be told any more.
+func (e *Embeddings) outlive(ctx context.Context, key jobqueue.RecordKey, record *gatewayv1.SubjectRecord, erased <-chan struct{}) {
+	for {
+		at, expires := expiry(record)
+		if !expires {
+			<-erased
+			return
+		}
+		timer := time.NewTimer(at.Sub(e.Store.now()))
+		select {
+		case <-erased:
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		// It may expire at another time by now.
+		var err error
+		if record, err = e.Store.Get(ctx, key); err != nil {
+			return
+		}
+		if again, expires := expiry(record); expires && again.Equal(at) {
+			return
+		}
+	}
 }
 
 func unknownName(name string) error {

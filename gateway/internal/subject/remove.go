@@ -48,8 +48,9 @@ type Remover struct {
 }
 
 // Remove removes a subject and all that it left, or goes on with that. It fails
-// with UNKNOWN_SUBJECT.
-func (r *Remover) Remove(ctx context.Context, key jobqueue.RecordKey) (*gatewayv1.DeleteSubjectResponse, error) {
+// with UNKNOWN_SUBJECT, and with ETAG_MISMATCH when the etag is not empty and not
+// the subject's.
+func (r *Remover) Remove(ctx context.Context, key jobqueue.RecordKey, etag string) (*gatewayv1.DeleteSubjectResponse, error) {
 	erasure, err := r.begun(ctx, key)
 	if err == nil {
 		return r.erase(ctx, key, erasure)
@@ -59,6 +60,9 @@ func (r *Remover) Remove(ctx context.Context, key jobqueue.RecordKey) (*gatewayv
 	}
 	record, err := r.Store.Get(ctx, key)
 	if err != nil {
+		return nil, err
+	}
+	if err := match(record, etag); err != nil {
 		return nil, err
 	}
 	return r.remove(ctx, key, record)

@@ -29,6 +29,7 @@ type Documents interface {
 	Get(ctx context.Context, key jobqueue.RecordKey) (*jobqueue.Document, error)
 	List(ctx context.Context, tenant string) ([]*jobqueue.Document, error)
 	All(ctx context.Context) ([]*jobqueue.Document, error)
+	Update(ctx context.Context, key jobqueue.RecordKey, value []byte, revision uint64) (uint64, error)
 	Erase(ctx context.Context, key jobqueue.RecordKey) error
 	Gone(ctx context.Context, key jobqueue.RecordKey) (<-chan struct{}, error)
 }
@@ -109,6 +110,7 @@ func decode(document *jobqueue.Document) (*gatewayv1.SubjectRecord, error) {
 	if err := proto.Unmarshal(document.Value, record); err != nil {
 		return nil, fmt.Errorf("decode subject %s: %w", document.Key.ID, err)
 	}
+	record.Subject.Etag = etagOf(document.Key, document.Revision)
 	return record, nil
 }
 

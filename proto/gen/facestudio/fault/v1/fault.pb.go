@@ -134,6 +134,22 @@ const (
 	// The URL of a picture could not be read: nobody answers, too slowly, or with
 	// something else than a picture. Check it, or send the bytes.
 	Reason_REASON_PICTURE_UNREACHABLE Reason = 42
+	// No such uploaded picture, or it belongs to somebody else, was deleted or has
+	// expired. Upload it again.
+	Reason_REASON_UNKNOWN_PICTURE Reason = 50
+	// No such upload, or it belongs to somebody else, was finished or has expired.
+	// Begin a new one.
+	Reason_REASON_UNKNOWN_UPLOAD Reason = 51
+	// No such style, or it belongs to somebody else or was deleted. List them.
+	Reason_REASON_UNKNOWN_STYLE Reason = 52
+	// The etag is not that of the resource as it stands: somebody changed it
+	// meanwhile. Get it again, and decide anew.
+	Reason_REASON_ETAG_MISMATCH Reason = 53
+	// The generation has not ended, which the call needs. Cancel it, or wait.
+	Reason_REASON_NOT_ENDED Reason = 54
+	// The chunk does not begin where the upload stands. Ask for the upload, and go
+	// on at its offset.
+	Reason_REASON_WRONG_OFFSET Reason = 55
 )
 
 // Enum value maps for Reason.
@@ -182,6 +198,12 @@ var (
 		40: "REASON_RATE_LIMITED",
 		41: "REASON_CONSENT_MISSING",
 		42: "REASON_PICTURE_UNREACHABLE",
+		50: "REASON_UNKNOWN_PICTURE",
+		51: "REASON_UNKNOWN_UPLOAD",
+		52: "REASON_UNKNOWN_STYLE",
+		53: "REASON_ETAG_MISMATCH",
+		54: "REASON_NOT_ENDED",
+		55: "REASON_WRONG_OFFSET",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":            0,
@@ -227,6 +249,12 @@ var (
 		"REASON_RATE_LIMITED":           40,
 		"REASON_CONSENT_MISSING":        41,
 		"REASON_PICTURE_UNREACHABLE":    42,
+		"REASON_UNKNOWN_PICTURE":        50,
+		"REASON_UNKNOWN_UPLOAD":         51,
+		"REASON_UNKNOWN_STYLE":          52,
+		"REASON_ETAG_MISMATCH":          53,
+		"REASON_NOT_ENDED":              54,
+		"REASON_WRONG_OFFSET":           55,
 	}
 )
 
@@ -340,7 +368,8 @@ const file_facestudio_fault_v1_fault_proto_rawDesc = "" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1b.facestudio.fault.v1.ReasonR\x06reason\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
 	"\x05field\x18\x03 \x01(\tR\x05field\x12\x1c\n" +
-	"\tretryable\x18\x04 \x01(\bR\tretryable*\xb4\t\n" +
+	"\tretryable\x18\x04 \x01(\bR\tretryable*\xce\n" +
+	"\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REASON_INVALID_FIELD\x10\x01\x12\x1c\n" +
@@ -385,7 +414,13 @@ const file_facestudio_fault_v1_fault_proto_rawDesc = "" +
 	"\x12REASON_UNKNOWN_KEY\x10'\x12\x17\n" +
 	"\x13REASON_RATE_LIMITED\x10(\x12\x1a\n" +
 	"\x16REASON_CONSENT_MISSING\x10)\x12\x1e\n" +
-	"\x1aREASON_PICTURE_UNREACHABLE\x10*B\xdb\x01\n" +
+	"\x1aREASON_PICTURE_UNREACHABLE\x10*\x12\x1a\n" +
+	"\x16REASON_UNKNOWN_PICTURE\x102\x12\x19\n" +
+	"\x15REASON_UNKNOWN_UPLOAD\x103\x12\x18\n" +
+	"\x14REASON_UNKNOWN_STYLE\x104\x12\x18\n" +
+	"\x14REASON_ETAG_MISMATCH\x105\x12\x14\n" +
+	"\x10REASON_NOT_ENDED\x106\x12\x17\n" +
+	"\x13REASON_WRONG_OFFSET\x107B\xdb\x01\n" +
 	"\x17com.facestudio.fault.v1B\n" +
 	"FaultProtoP\x01ZFgithub.com/facestudio/facestudio/proto/gen/facestudio/fault/v1;faultv1\xa2\x02\x03FFX\xaa\x02\x13Facestudio.Fault.V1\xca\x02\x13Facestudio\\Fault\\V1\xe2\x02\x1fFacestudio\\Fault\\V1\\GPBMetadata\xea\x02\x15Facestudio::Fault::V1b\x06proto3"
 

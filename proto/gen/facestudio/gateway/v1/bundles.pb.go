@@ -50,8 +50,10 @@ type Bundle struct {
 	DefaultGuidanceScale float32 `protobuf:"fixed32,11,opt,name=default_guidance_scale,json=defaultGuidanceScale,proto3" json:"default_guidance_scale,omitempty"`
 	// Guidance scale at most; the least is 1.
 	MaxGuidanceScale float32 `protobuf:"fixed32,12,opt,name=max_guidance_scale,json=maxGuidanceScale,proto3" json:"max_guidance_scale,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// What a request may have at most, whatever the bundle.
+	Limits        *Limits `protobuf:"bytes,13,opt,name=limits,proto3" json:"limits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Bundle) Reset() {
@@ -168,6 +170,104 @@ func (x *Bundle) GetMaxGuidanceScale() float32 {
 	return 0
 }
 
+func (x *Bundle) GetLimits() *Limits {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+// Limits is what requests may have at most.
+type Limits struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// People in a picture.
+	Subjects int32 `protobuf:"varint,1,opt,name=subjects,proto3" json:"subjects,omitempty"`
+	// Photos of one person.
+	Photos int32 `protobuf:"varint,2,opt,name=photos,proto3" json:"photos,omitempty"`
+	// Pictures of a generation.
+	Pictures int32 `protobuf:"varint,3,opt,name=pictures,proto3" json:"pictures,omitempty"`
+	// Characters of a prompt; the text encoder may take fewer.
+	PromptCharacters int32 `protobuf:"varint,4,opt,name=prompt_characters,json=promptCharacters,proto3" json:"prompt_characters,omitempty"`
+	// Bytes of an encoded picture.
+	PictureBytes int64 `protobuf:"varint,5,opt,name=picture_bytes,json=pictureBytes,proto3" json:"picture_bytes,omitempty"`
+	// Pixels of a picture.
+	PicturePixels int64 `protobuf:"varint,6,opt,name=picture_pixels,json=picturePixels,proto3" json:"picture_pixels,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Limits) Reset() {
+	*x = Limits{}
+	mi := &file_facestudio_gateway_v1_bundles_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Limits) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Limits) ProtoMessage() {}
+
+func (x *Limits) ProtoReflect() protoreflect.Message {
+	mi := &file_facestudio_gateway_v1_bundles_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Limits.ProtoReflect.Descriptor instead.
+func (*Limits) Descriptor() ([]byte, []int) {
+	return file_facestudio_gateway_v1_bundles_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Limits) GetSubjects() int32 {
+	if x != nil {
+		return x.Subjects
+	}
+	return 0
+}
+
+func (x *Limits) GetPhotos() int32 {
+	if x != nil {
+		return x.Photos
+	}
+	return 0
+}
+
+func (x *Limits) GetPictures() int32 {
+	if x != nil {
+		return x.Pictures
+	}
+	return 0
+}
+
+func (x *Limits) GetPromptCharacters() int32 {
+	if x != nil {
+		return x.PromptCharacters
+	}
+	return 0
+}
+
+func (x *Limits) GetPictureBytes() int64 {
+	if x != nil {
+		return x.PictureBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetPicturePixels() int64 {
+	if x != nil {
+		return x.PicturePixels
+	}
+	return 0
+}
+
 // Canvas is the sizes that pictures can have.
 type Canvas struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -185,7 +285,7 @@ type Canvas struct {
 
 func (x *Canvas) Reset() {
 	*x = Canvas{}
-	mi := &file_facestudio_gateway_v1_bundles_proto_msgTypes[1]
+	mi := &file_facestudio_gateway_v1_bundles_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -197,7 +297,7 @@ func (x *Canvas) String() string {
 func (*Canvas) ProtoMessage() {}
 
 func (x *Canvas) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_bundles_proto_msgTypes[1]
+	mi := &file_facestudio_gateway_v1_bundles_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -210,7 +310,7 @@ func (x *Canvas) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Canvas.ProtoReflect.Descriptor instead.
 func (*Canvas) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_bundles_proto_rawDescGZIP(), []int{1}
+	return file_facestudio_gateway_v1_bundles_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Canvas) GetDefaultSide() int32 {
@@ -252,7 +352,7 @@ type GetBundleRequest struct {
 
 func (x *GetBundleRequest) Reset() {
 	*x = GetBundleRequest{}
-	mi := &file_facestudio_gateway_v1_bundles_proto_msgTypes[2]
+	mi := &file_facestudio_gateway_v1_bundles_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -264,7 +364,7 @@ func (x *GetBundleRequest) String() string {
 func (*GetBundleRequest) ProtoMessage() {}
 
 func (x *GetBundleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_bundles_proto_msgTypes[2]
+	mi := &file_facestudio_gateway_v1_bundles_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -277,7 +377,7 @@ func (x *GetBundleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBundleRequest.ProtoReflect.Descriptor instead.
 func (*GetBundleRequest) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_bundles_proto_rawDescGZIP(), []int{2}
+	return file_facestudio_gateway_v1_bundles_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GetBundleRequest) GetName() string {
@@ -287,11 +387,121 @@ func (x *GetBundleRequest) GetName() string {
 	return ""
 }
 
+// ListBundlesRequest asks for a page of bundles.
+type ListBundlesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most so many, 1..100; 0 means 20.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the page before; empty for the first.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBundlesRequest) Reset() {
+	*x = ListBundlesRequest{}
+	mi := &file_facestudio_gateway_v1_bundles_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBundlesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBundlesRequest) ProtoMessage() {}
+
+func (x *ListBundlesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_facestudio_gateway_v1_bundles_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBundlesRequest.ProtoReflect.Descriptor instead.
+func (*ListBundlesRequest) Descriptor() ([]byte, []int) {
+	return file_facestudio_gateway_v1_bundles_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ListBundlesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListBundlesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListBundlesResponse is a page of bundles.
+type ListBundlesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The bundles.
+	Bundles []*Bundle `protobuf:"bytes,1,rep,name=bundles,proto3" json:"bundles,omitempty"`
+	// Token of the next page; empty when there is none.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBundlesResponse) Reset() {
+	*x = ListBundlesResponse{}
+	mi := &file_facestudio_gateway_v1_bundles_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBundlesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBundlesResponse) ProtoMessage() {}
+
+func (x *ListBundlesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_facestudio_gateway_v1_bundles_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBundlesResponse.ProtoReflect.Descriptor instead.
+func (*ListBundlesResponse) Descriptor() ([]byte, []int) {
+	return file_facestudio_gateway_v1_bundles_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListBundlesResponse) GetBundles() []*Bundle {
+	if x != nil {
+		return x.Bundles
+	}
+	return nil
+}
+
+func (x *ListBundlesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 var File_facestudio_gateway_v1_bundles_proto protoreflect.FileDescriptor
 
 const file_facestudio_gateway_v1_bundles_proto_rawDesc = "" +
 	"\n" +
-	"#facestudio/gateway/v1/bundles.proto\x12\x15facestudio.gateway.v1\"\x9c\x03\n" +
+	"#facestudio/gateway/v1/bundles.proto\x12\x15facestudio.gateway.v1\"\xd3\x03\n" +
 	"\x06Bundle\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n" +
@@ -305,7 +515,15 @@ const file_facestudio_gateway_v1_bundles_proto_rawDesc = "" +
 	"\tmax_steps\x18\n" +
 	" \x01(\x05R\bmaxSteps\x124\n" +
 	"\x16default_guidance_scale\x18\v \x01(\x02R\x14defaultGuidanceScale\x12,\n" +
-	"\x12max_guidance_scale\x18\f \x01(\x02R\x10maxGuidanceScale\"\x82\x01\n" +
+	"\x12max_guidance_scale\x18\f \x01(\x02R\x10maxGuidanceScale\x125\n" +
+	"\x06limits\x18\r \x01(\v2\x1d.facestudio.gateway.v1.LimitsR\x06limits\"\xd1\x01\n" +
+	"\x06Limits\x12\x1a\n" +
+	"\bsubjects\x18\x01 \x01(\x05R\bsubjects\x12\x16\n" +
+	"\x06photos\x18\x02 \x01(\x05R\x06photos\x12\x1a\n" +
+	"\bpictures\x18\x03 \x01(\x05R\bpictures\x12+\n" +
+	"\x11prompt_characters\x18\x04 \x01(\x05R\x10promptCharacters\x12#\n" +
+	"\rpicture_bytes\x18\x05 \x01(\x03R\fpictureBytes\x12%\n" +
+	"\x0epicture_pixels\x18\x06 \x01(\x03R\rpicturePixels\"\x82\x01\n" +
 	"\x06Canvas\x12!\n" +
 	"\fdefault_side\x18\x01 \x01(\x05R\vdefaultSide\x12\x19\n" +
 	"\bmin_side\x18\x02 \x01(\x05R\aminSide\x12\x19\n" +
@@ -313,9 +531,17 @@ const file_facestudio_gateway_v1_bundles_proto_rawDesc = "" +
 	"\vmultiple_of\x18\x04 \x01(\x05R\n" +
 	"multipleOf\"&\n" +
 	"\x10GetBundleRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name2d\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"P\n" +
+	"\x12ListBundlesRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"v\n" +
+	"\x13ListBundlesResponse\x127\n" +
+	"\abundles\x18\x01 \x03(\v2\x1d.facestudio.gateway.v1.BundleR\abundles\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xca\x01\n" +
 	"\rBundleService\x12S\n" +
-	"\tGetBundle\x12'.facestudio.gateway.v1.GetBundleRequest\x1a\x1d.facestudio.gateway.v1.BundleB\xeb\x01\n" +
+	"\tGetBundle\x12'.facestudio.gateway.v1.GetBundleRequest\x1a\x1d.facestudio.gateway.v1.Bundle\x12d\n" +
+	"\vListBundles\x12).facestudio.gateway.v1.ListBundlesRequest\x1a*.facestudio.gateway.v1.ListBundlesResponseB\xeb\x01\n" +
 	"\x19com.facestudio.gateway.v1B\fBundlesProtoP\x01ZJgithub.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1;gatewayv1\xa2\x02\x03FGX\xaa\x02\x15Facestudio.Gateway.V1\xca\x02\x15Facestudio\\Gateway\\V1\xe2\x02!Facestudio\\Gateway\\V1\\GPBMetadata\xea\x02\x17Facestudio::Gateway::V1b\x06proto3"
 
 var (
@@ -330,21 +556,28 @@ func file_facestudio_gateway_v1_bundles_proto_rawDescGZIP() []byte {
 	return file_facestudio_gateway_v1_bundles_proto_rawDescData
 }
 
-var file_facestudio_gateway_v1_bundles_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_facestudio_gateway_v1_bundles_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_facestudio_gateway_v1_bundles_proto_goTypes = []any{
-	(*Bundle)(nil),           // 0: facestudio.gateway.v1.Bundle
-	(*Canvas)(nil),           // 1: facestudio.gateway.v1.Canvas
-	(*GetBundleRequest)(nil), // 2: facestudio.gateway.v1.GetBundleRequest
+	(*Bundle)(nil),              // 0: facestudio.gateway.v1.Bundle
+	(*Limits)(nil),              // 1: facestudio.gateway.v1.Limits
+	(*Canvas)(nil),              // 2: facestudio.gateway.v1.Canvas
+	(*GetBundleRequest)(nil),    // 3: facestudio.gateway.v1.GetBundleRequest
+	(*ListBundlesRequest)(nil),  // 4: facestudio.gateway.v1.ListBundlesRequest
+	(*ListBundlesResponse)(nil), // 5: facestudio.gateway.v1.ListBundlesResponse
 }
 var file_facestudio_gateway_v1_bundles_proto_depIdxs = []int32{
-	1, // 0: facestudio.gateway.v1.Bundle.canvas:type_name -> facestudio.gateway.v1.Canvas
-	2, // 1: facestudio.gateway.v1.BundleService.GetBundle:input_type -> facestudio.gateway.v1.GetBundleRequest
-	0, // 2: facestudio.gateway.v1.BundleService.GetBundle:output_type -> facestudio.gateway.v1.Bundle
-	2, // [2:3] is the sub-list for method output_type
-	1, // [1:2] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	2, // 0: facestudio.gateway.v1.Bundle.canvas:type_name -> facestudio.gateway.v1.Canvas
+	1, // 1: facestudio.gateway.v1.Bundle.limits:type_name -> facestudio.gateway.v1.Limits
+	0, // 2: facestudio.gateway.v1.ListBundlesResponse.bundles:type_name -> facestudio.gateway.v1.Bundle
+	3, // 3: facestudio.gateway.v1.BundleService.GetBundle:input_type -> facestudio.gateway.v1.GetBundleRequest
+	4, // 4: facestudio.gateway.v1.BundleService.ListBundles:input_type -> facestudio.gateway.v1.ListBundlesRequest
+	0, // 5: facestudio.gateway.v1.BundleService.GetBundle:output_type -> facestudio.gateway.v1.Bundle
+	5, // 6: facestudio.gateway.v1.BundleService.ListBundles:output_type -> facestudio.gateway.v1.ListBundlesResponse
+	5, // [5:7] is the sub-list for method output_type
+	3, // [3:5] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_facestudio_gateway_v1_bundles_proto_init() }
@@ -358,7 +591,7 @@ func file_facestudio_gateway_v1_bundles_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_facestudio_gateway_v1_bundles_proto_rawDesc), len(file_facestudio_gateway_v1_bundles_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

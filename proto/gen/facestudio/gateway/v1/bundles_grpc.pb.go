@@ -21,7 +21,8 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	BundleService_GetBundle_FullMethodName = "/facestudio.gateway.v1.BundleService/GetBundle"
+	BundleService_GetBundle_FullMethodName   = "/facestudio.gateway.v1.BundleService/GetBundle"
+	BundleService_ListBundles_FullMethodName = "/facestudio.gateway.v1.BundleService/ListBundles"
 )
 
 // BundleServiceClient is the client API for BundleService service.
@@ -32,6 +33,8 @@ const (
 type BundleServiceClient interface {
 	// GetBundle returns the bundle that new generations are pinned to.
 	GetBundle(ctx context.Context, in *GetBundleRequest, opts ...grpc.CallOption) (*Bundle, error)
+	// ListBundles returns the bundles that generations can be pinned to: one.
+	ListBundles(ctx context.Context, in *ListBundlesRequest, opts ...grpc.CallOption) (*ListBundlesResponse, error)
 }
 
 type bundleServiceClient struct {
@@ -52,6 +55,16 @@ func (c *bundleServiceClient) GetBundle(ctx context.Context, in *GetBundleReques
 	return out, nil
 }
 
+func (c *bundleServiceClient) ListBundles(ctx context.Context, in *ListBundlesRequest, opts ...grpc.CallOption) (*ListBundlesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListBundlesResponse)
+	err := c.cc.Invoke(ctx, BundleService_ListBundles_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // BundleServiceServer is the server API for BundleService service.
 // All implementations must embed UnimplementedBundleServiceServer
 // for forward compatibility.
@@ -60,6 +73,8 @@ func (c *bundleServiceClient) GetBundle(ctx context.Context, in *GetBundleReques
 type BundleServiceServer interface {
 	// GetBundle returns the bundle that new generations are pinned to.
 	GetBundle(context.Context, *GetBundleRequest) (*Bundle, error)
+	// ListBundles returns the bundles that generations can be pinned to: one.
+	ListBundles(context.Context, *ListBundlesRequest) (*ListBundlesResponse, error)
 	mustEmbedUnimplementedBundleServiceServer()
 }
 
@@ -72,6 +87,9 @@ type UnimplementedBundleServiceServer struct{}
 
 func (UnimplementedBundleServiceServer) GetBundle(context.Context, *GetBundleRequest) (*Bundle, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetBundle not implemented")
+}
+func (UnimplementedBundleServiceServer) ListBundles(context.Context, *ListBundlesRequest) (*ListBundlesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListBundles not implemented")
 }
 func (UnimplementedBundleServiceServer) mustEmbedUnimplementedBundleServiceServer() {}
 func (UnimplementedBundleServiceServer) testEmbeddedByValue()                       {}
@@ -112,6 +130,24 @@ func _BundleService_GetBundle_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _BundleService_ListBundles_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListBundlesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BundleServiceServer).ListBundles(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: BundleService_ListBundles_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BundleServiceServer).ListBundles(ctx, req.(*ListBundlesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // BundleService_ServiceDesc is the grpc.ServiceDesc for BundleService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -122,6 +158,10 @@ var BundleService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetBundle",
 			Handler:    _BundleService_GetBundle_Handler,
+		},
+		{
+			MethodName: "ListBundles",
+			Handler:    _BundleService_ListBundles_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

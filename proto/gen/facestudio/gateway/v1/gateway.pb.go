@@ -1932,7 +1932,10 @@ func (x *CreateGenerationRequest) GetRequestId() string {
 type GetGenerationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "generations/{generation}".
-	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// How long to wait for the end of the generation, 0 to 60 s. Unset: answer at
+	// once.
+	Wait          *durationpb.Duration `protobuf:"bytes,2,opt,name=wait,proto3" json:"wait,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1974,13 +1977,27 @@ func (x *GetGenerationRequest) GetName() string {
 	return ""
 }
 
+func (x *GetGenerationRequest) GetWait() *durationpb.Duration {
+	if x != nil {
+		return x.Wait
+	}
+	return nil
+}
+
 // ListGenerationsRequest asks for a page of generations.
 type ListGenerationsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// At most so many, 1..100; 0 means 20.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// next_page_token of the page before; empty for the first.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// next_page_token of the page before; empty for the first. It is good for the
+	// same filter alone.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Which generations, in a part of AIP-160's language: state, create_time and
+	// labels compared by =, !=, <, <=, > and >=, joined by AND, OR and NOT. For
+	// example: state = STATE_FAILED AND create_time >= "2026-01-02T15:04:05Z" AND
+	// labels.team = "blue". "labels:team" means that there is such a label. At
+	// most 1,000 characters; empty: all.
+	Filter        string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2025,6 +2042,13 @@ func (x *ListGenerationsRequest) GetPageSize() int32 {
 func (x *ListGenerationsRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListGenerationsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
 	}
 	return ""
 }
@@ -2340,10 +2364,122 @@ func (x *CancelGenerationRequest) GetName() string {
 	return ""
 }
 
-// GetPictureRequest names a result picture.
+// DeleteGenerationRequest names a generation to delete.
+type DeleteGenerationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "generations/{generation}".
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteGenerationRequest) Reset() {
+	*x = DeleteGenerationRequest{}
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteGenerationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteGenerationRequest) ProtoMessage() {}
+
+func (x *DeleteGenerationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteGenerationRequest.ProtoReflect.Descriptor instead.
+func (*DeleteGenerationRequest) Descriptor() ([]byte, []int) {
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *DeleteGenerationRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// DeleteGenerationResponse tells what was removed.
+type DeleteGenerationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The generation's name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Result pictures that are removed.
+	Pictures []*v1.Blob `protobuf:"bytes,2,rep,name=pictures,proto3" json:"pictures,omitempty"`
+	// Result pictures that stay, since another generation has the same bytes, or
+	// is making them.
+	SharedPictures []*v1.Blob `protobuf:"bytes,3,rep,name=shared_pictures,json=sharedPictures,proto3" json:"shared_pictures,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *DeleteGenerationResponse) Reset() {
+	*x = DeleteGenerationResponse{}
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteGenerationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteGenerationResponse) ProtoMessage() {}
+
+func (x *DeleteGenerationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteGenerationResponse.ProtoReflect.Descriptor instead.
+func (*DeleteGenerationResponse) Descriptor() ([]byte, []int) {
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *DeleteGenerationResponse) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DeleteGenerationResponse) GetPictures() []*v1.Blob {
+	if x != nil {
+		return x.Pictures
+	}
+	return nil
+}
+
+func (x *DeleteGenerationResponse) GetSharedPictures() []*v1.Blob {
+	if x != nil {
+		return x.SharedPictures
+	}
+	return nil
+}
+
+// GetPictureRequest names a picture.
 type GetPictureRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "generations/{generation}/pictures/{index}".
+	// Of GenerationService "generations/{generation}/pictures/{index}", of
+	// PictureService "pictures/{sha256}".
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2351,7 +2487,7 @@ type GetPictureRequest struct {
 
 func (x *GetPictureRequest) Reset() {
 	*x = GetPictureRequest{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[22]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2363,7 +2499,7 @@ func (x *GetPictureRequest) String() string {
 func (*GetPictureRequest) ProtoMessage() {}
 
 func (x *GetPictureRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[22]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2376,7 +2512,7 @@ func (x *GetPictureRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPictureRequest.ProtoReflect.Descriptor instead.
 func (*GetPictureRequest) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{22}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetPictureRequest) GetName() string {
@@ -2399,7 +2535,7 @@ type GetPictureResponse struct {
 
 func (x *GetPictureResponse) Reset() {
 	*x = GetPictureResponse{}
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[23]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2411,7 +2547,7 @@ func (x *GetPictureResponse) String() string {
 func (*GetPictureResponse) ProtoMessage() {}
 
 func (x *GetPictureResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[23]
+	mi := &file_facestudio_gateway_v1_gateway_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2424,7 +2560,7 @@ func (x *GetPictureResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPictureResponse.ProtoReflect.Descriptor instead.
 func (*GetPictureResponse) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{23}
+	return file_facestudio_gateway_v1_gateway_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetPictureResponse) GetData() []byte {
@@ -2634,13 +2770,15 @@ const file_facestudio_gateway_v1_gateway_proto_rawDesc = "" +
 	"generation\x18\x01 \x01(\v2!.facestudio.gateway.v1.GenerationR\n" +
 	"generation\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\"*\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\"Y\n" +
 	"\x14GetGenerationRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"T\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12-\n" +
+	"\x04wait\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x04wait\"l\n" +
 	"\x16ListGenerationsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\"\x86\x01\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x16\n" +
+	"\x06filter\x18\x03 \x01(\tR\x06filter\"\x86\x01\n" +
 	"\x17ListGenerationsResponse\x12C\n" +
 	"\vgenerations\x18\x01 \x03(\v2!.facestudio.gateway.v1.GenerationR\vgenerations\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"B\n" +
@@ -2658,7 +2796,13 @@ const file_facestudio_gateway_v1_gateway_proto_rawDesc = "" +
 	"\bprogress\x18\x01 \x01(\v2\x1f.facestudio.gateway.v1.ProgressR\bprogress\x126\n" +
 	"\apreview\x18\x02 \x01(\v2\x1c.facestudio.media.v1.PictureR\apreview\"-\n" +
 	"\x17CancelGenerationRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"'\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"-\n" +
+	"\x17DeleteGenerationRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\xa9\x01\n" +
+	"\x18DeleteGenerationResponse\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x125\n" +
+	"\bpictures\x18\x02 \x03(\v2\x19.facestudio.media.v1.BlobR\bpictures\x12B\n" +
+	"\x0fshared_pictures\x18\x03 \x03(\v2\x19.facestudio.media.v1.BlobR\x0esharedPictures\"'\n" +
 	"\x11GetPictureRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"G\n" +
 	"\x12GetPictureResponse\x12\x12\n" +
@@ -2683,13 +2827,14 @@ const file_facestudio_gateway_v1_gateway_proto_rawDesc = "" +
 	"\x16MASK_SOURCE_EVERYWHERE\x10\x01\x12\x19\n" +
 	"\x15MASK_SOURCE_SEGMENTER\x10\x02\x12\x13\n" +
 	"\x0fMASK_SOURCE_BOX\x10\x03\x12\x16\n" +
-	"\x12MASK_SOURCE_CALLER\x10\x042\x8b\x05\n" +
+	"\x12MASK_SOURCE_CALLER\x10\x042\x80\x06\n" +
 	"\x11GenerationService\x12e\n" +
 	"\x10CreateGeneration\x12..facestudio.gateway.v1.CreateGenerationRequest\x1a!.facestudio.gateway.v1.Generation\x12_\n" +
 	"\rGetGeneration\x12+.facestudio.gateway.v1.GetGenerationRequest\x1a!.facestudio.gateway.v1.Generation\x12p\n" +
 	"\x0fListGenerations\x12-.facestudio.gateway.v1.ListGenerationsRequest\x1a..facestudio.gateway.v1.ListGenerationsResponse\x12r\n" +
 	"\x0fWatchGeneration\x12-.facestudio.gateway.v1.WatchGenerationRequest\x1a..facestudio.gateway.v1.WatchGenerationResponse0\x01\x12e\n" +
-	"\x10CancelGeneration\x12..facestudio.gateway.v1.CancelGenerationRequest\x1a!.facestudio.gateway.v1.Generation\x12a\n" +
+	"\x10CancelGeneration\x12..facestudio.gateway.v1.CancelGenerationRequest\x1a!.facestudio.gateway.v1.Generation\x12s\n" +
+	"\x10DeleteGeneration\x12..facestudio.gateway.v1.DeleteGenerationRequest\x1a/.facestudio.gateway.v1.DeleteGenerationResponse\x12a\n" +
 	"\n" +
 	"GetPicture\x12(.facestudio.gateway.v1.GetPictureRequest\x1a).facestudio.gateway.v1.GetPictureResponseB\xeb\x01\n" +
 	"\x19com.facestudio.gateway.v1B\fGatewayProtoP\x01ZJgithub.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1;gatewayv1\xa2\x02\x03FGX\xaa\x02\x15Facestudio.Gateway.V1\xca\x02\x15Facestudio\\Gateway\\V1\xe2\x02!Facestudio\\Gateway\\V1\\GPBMetadata\xea\x02\x17Facestudio::Gateway::V1b\x06proto3"
@@ -2707,113 +2852,120 @@ func file_facestudio_gateway_v1_gateway_proto_rawDescGZIP() []byte {
 }
 
 var file_facestudio_gateway_v1_gateway_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_facestudio_gateway_v1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_facestudio_gateway_v1_gateway_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_facestudio_gateway_v1_gateway_proto_goTypes = []any{
-	(State)(0),                      // 0: facestudio.gateway.v1.State
-	(OutputFormat)(0),               // 1: facestudio.gateway.v1.OutputFormat
-	(MaskSource)(0),                 // 2: facestudio.gateway.v1.MaskSource
-	(WebhookDelivery_State)(0),      // 3: facestudio.gateway.v1.WebhookDelivery.State
-	(Warning_Kind)(0),               // 4: facestudio.gateway.v1.Warning.Kind
-	(*GenerationSubject)(nil),       // 5: facestudio.gateway.v1.GenerationSubject
-	(*MixPart)(nil),                 // 6: facestudio.gateway.v1.MixPart
-	(*Placement)(nil),               // 7: facestudio.gateway.v1.Placement
-	(*Generation)(nil),              // 8: facestudio.gateway.v1.Generation
-	(*WebhookDelivery)(nil),         // 9: facestudio.gateway.v1.WebhookDelivery
-	(*Progress)(nil),                // 10: facestudio.gateway.v1.Progress
-	(*PlacedPerson)(nil),            // 11: facestudio.gateway.v1.PlacedPerson
-	(*ResultPicture)(nil),           // 12: facestudio.gateway.v1.ResultPicture
-	(*Try)(nil),                     // 13: facestudio.gateway.v1.Try
-	(*SubjectSimilarity)(nil),       // 14: facestudio.gateway.v1.SubjectSimilarity
-	(*Warning)(nil),                 // 15: facestudio.gateway.v1.Warning
-	(*ResultFace)(nil),              // 16: facestudio.gateway.v1.ResultFace
-	(*PhotoVerdict)(nil),            // 17: facestudio.gateway.v1.PhotoVerdict
-	(*PhotoFigures)(nil),            // 18: facestudio.gateway.v1.PhotoFigures
-	(*CreateGenerationRequest)(nil), // 19: facestudio.gateway.v1.CreateGenerationRequest
-	(*GetGenerationRequest)(nil),    // 20: facestudio.gateway.v1.GetGenerationRequest
-	(*ListGenerationsRequest)(nil),  // 21: facestudio.gateway.v1.ListGenerationsRequest
-	(*ListGenerationsResponse)(nil), // 22: facestudio.gateway.v1.ListGenerationsResponse
-	(*WatchGenerationRequest)(nil),  // 23: facestudio.gateway.v1.WatchGenerationRequest
-	(*WatchGenerationResponse)(nil), // 24: facestudio.gateway.v1.WatchGenerationResponse
-	(*ProgressEvent)(nil),           // 25: facestudio.gateway.v1.ProgressEvent
-	(*CancelGenerationRequest)(nil), // 26: facestudio.gateway.v1.CancelGenerationRequest
-	(*GetPictureRequest)(nil),       // 27: facestudio.gateway.v1.GetPictureRequest
-	(*GetPictureResponse)(nil),      // 28: facestudio.gateway.v1.GetPictureResponse
-	nil,                             // 29: facestudio.gateway.v1.Generation.LabelsEntry
-	(*v1.Picture)(nil),              // 30: facestudio.media.v1.Picture
-	(*v1.Point)(nil),                // 31: facestudio.media.v1.Point
-	(*v1.Box)(nil),                  // 32: facestudio.media.v1.Box
-	(v11.Background)(0),             // 33: facestudio.denoiser.v1.Background
-	(*durationpb.Duration)(nil),     // 34: google.protobuf.Duration
-	(v11.Sampler)(0),                // 35: facestudio.denoiser.v1.Sampler
-	(*v12.Fault)(nil),               // 36: facestudio.fault.v1.Fault
-	(*timestamppb.Timestamp)(nil),   // 37: google.protobuf.Timestamp
-	(*v1.Blob)(nil),                 // 38: facestudio.media.v1.Blob
+	(State)(0),                       // 0: facestudio.gateway.v1.State
+	(OutputFormat)(0),                // 1: facestudio.gateway.v1.OutputFormat
+	(MaskSource)(0),                  // 2: facestudio.gateway.v1.MaskSource
+	(WebhookDelivery_State)(0),       // 3: facestudio.gateway.v1.WebhookDelivery.State
+	(Warning_Kind)(0),                // 4: facestudio.gateway.v1.Warning.Kind
+	(*GenerationSubject)(nil),        // 5: facestudio.gateway.v1.GenerationSubject
+	(*MixPart)(nil),                  // 6: facestudio.gateway.v1.MixPart
+	(*Placement)(nil),                // 7: facestudio.gateway.v1.Placement
+	(*Generation)(nil),               // 8: facestudio.gateway.v1.Generation
+	(*WebhookDelivery)(nil),          // 9: facestudio.gateway.v1.WebhookDelivery
+	(*Progress)(nil),                 // 10: facestudio.gateway.v1.Progress
+	(*PlacedPerson)(nil),             // 11: facestudio.gateway.v1.PlacedPerson
+	(*ResultPicture)(nil),            // 12: facestudio.gateway.v1.ResultPicture
+	(*Try)(nil),                      // 13: facestudio.gateway.v1.Try
+	(*SubjectSimilarity)(nil),        // 14: facestudio.gateway.v1.SubjectSimilarity
+	(*Warning)(nil),                  // 15: facestudio.gateway.v1.Warning
+	(*ResultFace)(nil),               // 16: facestudio.gateway.v1.ResultFace
+	(*PhotoVerdict)(nil),             // 17: facestudio.gateway.v1.PhotoVerdict
+	(*PhotoFigures)(nil),             // 18: facestudio.gateway.v1.PhotoFigures
+	(*CreateGenerationRequest)(nil),  // 19: facestudio.gateway.v1.CreateGenerationRequest
+	(*GetGenerationRequest)(nil),     // 20: facestudio.gateway.v1.GetGenerationRequest
+	(*ListGenerationsRequest)(nil),   // 21: facestudio.gateway.v1.ListGenerationsRequest
+	(*ListGenerationsResponse)(nil),  // 22: facestudio.gateway.v1.ListGenerationsResponse
+	(*WatchGenerationRequest)(nil),   // 23: facestudio.gateway.v1.WatchGenerationRequest
+	(*WatchGenerationResponse)(nil),  // 24: facestudio.gateway.v1.WatchGenerationResponse
+	(*ProgressEvent)(nil),            // 25: facestudio.gateway.v1.ProgressEvent
+	(*CancelGenerationRequest)(nil),  // 26: facestudio.gateway.v1.CancelGenerationRequest
+	(*DeleteGenerationRequest)(nil),  // 27: facestudio.gateway.v1.DeleteGenerationRequest
+	(*DeleteGenerationResponse)(nil), // 28: facestudio.gateway.v1.DeleteGenerationResponse
+	(*GetPictureRequest)(nil),        // 29: facestudio.gateway.v1.GetPictureRequest
+	(*GetPictureResponse)(nil),       // 30: facestudio.gateway.v1.GetPictureResponse
+	nil,                              // 31: facestudio.gateway.v1.Generation.LabelsEntry
+	(*v1.Picture)(nil),               // 32: facestudio.media.v1.Picture
+	(*v1.Point)(nil),                 // 33: facestudio.media.v1.Point
+	(*v1.Box)(nil),                   // 34: facestudio.media.v1.Box
+	(v11.Background)(0),              // 35: facestudio.denoiser.v1.Background
+	(*durationpb.Duration)(nil),      // 36: google.protobuf.Duration
+	(v11.Sampler)(0),                 // 37: facestudio.denoiser.v1.Sampler
+	(*v12.Fault)(nil),                // 38: facestudio.fault.v1.Fault
+	(*timestamppb.Timestamp)(nil),    // 39: google.protobuf.Timestamp
+	(*v1.Blob)(nil),                  // 40: facestudio.media.v1.Blob
 }
 var file_facestudio_gateway_v1_gateway_proto_depIdxs = []int32{
-	30, // 0: facestudio.gateway.v1.GenerationSubject.photos:type_name -> facestudio.media.v1.Picture
+	32, // 0: facestudio.gateway.v1.GenerationSubject.photos:type_name -> facestudio.media.v1.Picture
 	6,  // 1: facestudio.gateway.v1.GenerationSubject.mix:type_name -> facestudio.gateway.v1.MixPart
 	7,  // 2: facestudio.gateway.v1.GenerationSubject.at:type_name -> facestudio.gateway.v1.Placement
-	30, // 3: facestudio.gateway.v1.MixPart.photos:type_name -> facestudio.media.v1.Picture
-	31, // 4: facestudio.gateway.v1.Placement.point:type_name -> facestudio.media.v1.Point
-	32, // 5: facestudio.gateway.v1.Placement.box:type_name -> facestudio.media.v1.Box
-	30, // 6: facestudio.gateway.v1.Placement.mask:type_name -> facestudio.media.v1.Picture
+	32, // 3: facestudio.gateway.v1.MixPart.photos:type_name -> facestudio.media.v1.Picture
+	33, // 4: facestudio.gateway.v1.Placement.point:type_name -> facestudio.media.v1.Point
+	34, // 5: facestudio.gateway.v1.Placement.box:type_name -> facestudio.media.v1.Box
+	32, // 6: facestudio.gateway.v1.Placement.mask:type_name -> facestudio.media.v1.Picture
 	5,  // 7: facestudio.gateway.v1.Generation.subjects:type_name -> facestudio.gateway.v1.GenerationSubject
-	30, // 8: facestudio.gateway.v1.Generation.style:type_name -> facestudio.media.v1.Picture
-	33, // 9: facestudio.gateway.v1.Generation.background:type_name -> facestudio.denoiser.v1.Background
-	34, // 10: facestudio.gateway.v1.Generation.timeout:type_name -> google.protobuf.Duration
-	29, // 11: facestudio.gateway.v1.Generation.labels:type_name -> facestudio.gateway.v1.Generation.LabelsEntry
-	35, // 12: facestudio.gateway.v1.Generation.sampler:type_name -> facestudio.denoiser.v1.Sampler
+	32, // 8: facestudio.gateway.v1.Generation.style:type_name -> facestudio.media.v1.Picture
+	35, // 9: facestudio.gateway.v1.Generation.background:type_name -> facestudio.denoiser.v1.Background
+	36, // 10: facestudio.gateway.v1.Generation.timeout:type_name -> google.protobuf.Duration
+	31, // 11: facestudio.gateway.v1.Generation.labels:type_name -> facestudio.gateway.v1.Generation.LabelsEntry
+	37, // 12: facestudio.gateway.v1.Generation.sampler:type_name -> facestudio.denoiser.v1.Sampler
 	1,  // 13: facestudio.gateway.v1.Generation.output_format:type_name -> facestudio.gateway.v1.OutputFormat
 	0,  // 14: facestudio.gateway.v1.Generation.state:type_name -> facestudio.gateway.v1.State
 	10, // 15: facestudio.gateway.v1.Generation.progress:type_name -> facestudio.gateway.v1.Progress
 	12, // 16: facestudio.gateway.v1.Generation.pictures:type_name -> facestudio.gateway.v1.ResultPicture
-	36, // 17: facestudio.gateway.v1.Generation.fault:type_name -> facestudio.fault.v1.Fault
+	38, // 17: facestudio.gateway.v1.Generation.fault:type_name -> facestudio.fault.v1.Fault
 	17, // 18: facestudio.gateway.v1.Generation.photo_verdicts:type_name -> facestudio.gateway.v1.PhotoVerdict
-	37, // 19: facestudio.gateway.v1.Generation.create_time:type_name -> google.protobuf.Timestamp
-	37, // 20: facestudio.gateway.v1.Generation.start_time:type_name -> google.protobuf.Timestamp
-	37, // 21: facestudio.gateway.v1.Generation.end_time:type_name -> google.protobuf.Timestamp
+	39, // 19: facestudio.gateway.v1.Generation.create_time:type_name -> google.protobuf.Timestamp
+	39, // 20: facestudio.gateway.v1.Generation.start_time:type_name -> google.protobuf.Timestamp
+	39, // 21: facestudio.gateway.v1.Generation.end_time:type_name -> google.protobuf.Timestamp
 	11, // 22: facestudio.gateway.v1.Generation.placements:type_name -> facestudio.gateway.v1.PlacedPerson
 	9,  // 23: facestudio.gateway.v1.Generation.webhook:type_name -> facestudio.gateway.v1.WebhookDelivery
 	3,  // 24: facestudio.gateway.v1.WebhookDelivery.state:type_name -> facestudio.gateway.v1.WebhookDelivery.State
-	37, // 25: facestudio.gateway.v1.WebhookDelivery.next_attempt_time:type_name -> google.protobuf.Timestamp
-	37, // 26: facestudio.gateway.v1.WebhookDelivery.end_time:type_name -> google.protobuf.Timestamp
-	34, // 27: facestudio.gateway.v1.Progress.remaining:type_name -> google.protobuf.Duration
-	32, // 28: facestudio.gateway.v1.PlacedPerson.box:type_name -> facestudio.media.v1.Box
+	39, // 25: facestudio.gateway.v1.WebhookDelivery.next_attempt_time:type_name -> google.protobuf.Timestamp
+	39, // 26: facestudio.gateway.v1.WebhookDelivery.end_time:type_name -> google.protobuf.Timestamp
+	36, // 27: facestudio.gateway.v1.Progress.remaining:type_name -> google.protobuf.Duration
+	34, // 28: facestudio.gateway.v1.PlacedPerson.box:type_name -> facestudio.media.v1.Box
 	2,  // 29: facestudio.gateway.v1.PlacedPerson.mask_source:type_name -> facestudio.gateway.v1.MaskSource
-	38, // 30: facestudio.gateway.v1.ResultPicture.blob:type_name -> facestudio.media.v1.Blob
+	40, // 30: facestudio.gateway.v1.ResultPicture.blob:type_name -> facestudio.media.v1.Blob
 	16, // 31: facestudio.gateway.v1.ResultPicture.faces:type_name -> facestudio.gateway.v1.ResultFace
 	15, // 32: facestudio.gateway.v1.ResultPicture.warnings:type_name -> facestudio.gateway.v1.Warning
 	13, // 33: facestudio.gateway.v1.ResultPicture.tries:type_name -> facestudio.gateway.v1.Try
 	14, // 34: facestudio.gateway.v1.Try.similarities:type_name -> facestudio.gateway.v1.SubjectSimilarity
 	15, // 35: facestudio.gateway.v1.Try.warnings:type_name -> facestudio.gateway.v1.Warning
 	4,  // 36: facestudio.gateway.v1.Warning.kind:type_name -> facestudio.gateway.v1.Warning.Kind
-	32, // 37: facestudio.gateway.v1.ResultFace.box:type_name -> facestudio.media.v1.Box
+	34, // 37: facestudio.gateway.v1.ResultFace.box:type_name -> facestudio.media.v1.Box
 	14, // 38: facestudio.gateway.v1.ResultFace.similarities:type_name -> facestudio.gateway.v1.SubjectSimilarity
-	36, // 39: facestudio.gateway.v1.PhotoVerdict.fault:type_name -> facestudio.fault.v1.Fault
+	38, // 39: facestudio.gateway.v1.PhotoVerdict.fault:type_name -> facestudio.fault.v1.Fault
 	18, // 40: facestudio.gateway.v1.PhotoVerdict.figures:type_name -> facestudio.gateway.v1.PhotoFigures
 	8,  // 41: facestudio.gateway.v1.CreateGenerationRequest.generation:type_name -> facestudio.gateway.v1.Generation
-	8,  // 42: facestudio.gateway.v1.ListGenerationsResponse.generations:type_name -> facestudio.gateway.v1.Generation
-	8,  // 43: facestudio.gateway.v1.WatchGenerationResponse.generation:type_name -> facestudio.gateway.v1.Generation
-	25, // 44: facestudio.gateway.v1.WatchGenerationResponse.progress:type_name -> facestudio.gateway.v1.ProgressEvent
-	10, // 45: facestudio.gateway.v1.ProgressEvent.progress:type_name -> facestudio.gateway.v1.Progress
-	30, // 46: facestudio.gateway.v1.ProgressEvent.preview:type_name -> facestudio.media.v1.Picture
-	19, // 47: facestudio.gateway.v1.GenerationService.CreateGeneration:input_type -> facestudio.gateway.v1.CreateGenerationRequest
-	20, // 48: facestudio.gateway.v1.GenerationService.GetGeneration:input_type -> facestudio.gateway.v1.GetGenerationRequest
-	21, // 49: facestudio.gateway.v1.GenerationService.ListGenerations:input_type -> facestudio.gateway.v1.ListGenerationsRequest
-	23, // 50: facestudio.gateway.v1.GenerationService.WatchGeneration:input_type -> facestudio.gateway.v1.WatchGenerationRequest
-	26, // 51: facestudio.gateway.v1.GenerationService.CancelGeneration:input_type -> facestudio.gateway.v1.CancelGenerationRequest
-	27, // 52: facestudio.gateway.v1.GenerationService.GetPicture:input_type -> facestudio.gateway.v1.GetPictureRequest
-	8,  // 53: facestudio.gateway.v1.GenerationService.CreateGeneration:output_type -> facestudio.gateway.v1.Generation
-	8,  // 54: facestudio.gateway.v1.GenerationService.GetGeneration:output_type -> facestudio.gateway.v1.Generation
-	22, // 55: facestudio.gateway.v1.GenerationService.ListGenerations:output_type -> facestudio.gateway.v1.ListGenerationsResponse
-	24, // 56: facestudio.gateway.v1.GenerationService.WatchGeneration:output_type -> facestudio.gateway.v1.WatchGenerationResponse
-	8,  // 57: facestudio.gateway.v1.GenerationService.CancelGeneration:output_type -> facestudio.gateway.v1.Generation
-	28, // 58: facestudio.gateway.v1.GenerationService.GetPicture:output_type -> facestudio.gateway.v1.GetPictureResponse
-	53, // [53:59] is the sub-list for method output_type
-	47, // [47:53] is the sub-list for method input_type
-	47, // [47:47] is the sub-list for extension type_name
-	47, // [47:47] is the sub-list for extension extendee
-	0,  // [0:47] is the sub-list for field type_name
+	36, // 42: facestudio.gateway.v1.GetGenerationRequest.wait:type_name -> google.protobuf.Duration
+	8,  // 43: facestudio.gateway.v1.ListGenerationsResponse.generations:type_name -> facestudio.gateway.v1.Generation
+	8,  // 44: facestudio.gateway.v1.WatchGenerationResponse.generation:type_name -> facestudio.gateway.v1.Generation
+	25, // 45: facestudio.gateway.v1.WatchGenerationResponse.progress:type_name -> facestudio.gateway.v1.ProgressEvent
+	10, // 46: facestudio.gateway.v1.ProgressEvent.progress:type_name -> facestudio.gateway.v1.Progress
+	32, // 47: facestudio.gateway.v1.ProgressEvent.preview:type_name -> facestudio.media.v1.Picture
+	40, // 48: facestudio.gateway.v1.DeleteGenerationResponse.pictures:type_name -> facestudio.media.v1.Blob
+	40, // 49: facestudio.gateway.v1.DeleteGenerationResponse.shared_pictures:type_name -> facestudio.media.v1.Blob
+	19, // 50: facestudio.gateway.v1.GenerationService.CreateGeneration:input_type -> facestudio.gateway.v1.CreateGenerationRequest
+	20, // 51: facestudio.gateway.v1.GenerationService.GetGeneration:input_type -> facestudio.gateway.v1.GetGenerationRequest
+	21, // 52: facestudio.gateway.v1.GenerationService.ListGenerations:input_type -> facestudio.gateway.v1.ListGenerationsRequest
+	23, // 53: facestudio.gateway.v1.GenerationService.WatchGeneration:input_type -> facestudio.gateway.v1.WatchGenerationRequest
+	26, // 54: facestudio.gateway.v1.GenerationService.CancelGeneration:input_type -> facestudio.gateway.v1.CancelGenerationRequest
+	27, // 55: facestudio.gateway.v1.GenerationService.DeleteGeneration:input_type -> facestudio.gateway.v1.DeleteGenerationRequest
+	29, // 56: facestudio.gateway.v1.GenerationService.GetPicture:input_type -> facestudio.gateway.v1.GetPictureRequest
+	8,  // 57: facestudio.gateway.v1.GenerationService.CreateGeneration:output_type -> facestudio.gateway.v1.Generation
+	8,  // 58: facestudio.gateway.v1.GenerationService.GetGeneration:output_type -> facestudio.gateway.v1.Generation
+	22, // 59: facestudio.gateway.v1.GenerationService.ListGenerations:output_type -> facestudio.gateway.v1.ListGenerationsResponse
+	24, // 60: facestudio.gateway.v1.GenerationService.WatchGeneration:output_type -> facestudio.gateway.v1.WatchGenerationResponse
+	8,  // 61: facestudio.gateway.v1.GenerationService.CancelGeneration:output_type -> facestudio.gateway.v1.Generation
+	28, // 62: facestudio.gateway.v1.GenerationService.DeleteGeneration:output_type -> facestudio.gateway.v1.DeleteGenerationResponse
+	30, // 63: facestudio.gateway.v1.GenerationService.GetPicture:output_type -> facestudio.gateway.v1.GetPictureResponse
+	57, // [57:64] is the sub-list for method output_type
+	50, // [50:57] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_facestudio_gateway_v1_gateway_proto_init() }
@@ -2843,7 +2995,7 @@ func file_facestudio_gateway_v1_gateway_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_facestudio_gateway_v1_gateway_proto_rawDesc), len(file_facestudio_gateway_v1_gateway_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   25,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

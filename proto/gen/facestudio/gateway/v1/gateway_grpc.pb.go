@@ -26,6 +26,7 @@ const (
 	GenerationService_ListGenerations_FullMethodName  = "/facestudio.gateway.v1.GenerationService/ListGenerations"
 	GenerationService_WatchGeneration_FullMethodName  = "/facestudio.gateway.v1.GenerationService/WatchGeneration"
 	GenerationService_CancelGeneration_FullMethodName = "/facestudio.gateway.v1.GenerationService/CancelGeneration"
+	GenerationService_DeleteGeneration_FullMethodName = "/facestudio.gateway.v1.GenerationService/DeleteGeneration"
 	GenerationService_GetPicture_FullMethodName       = "/facestudio.gateway.v1.GenerationService/GetPicture"
 )
 
@@ -41,7 +42,8 @@ const (
 type GenerationServiceClient interface {
 	// CreateGeneration checks, stores and queues a generation.
 	CreateGeneration(ctx context.Context, in *CreateGenerationRequest, opts ...grpc.CallOption) (*Generation, error)
-	// GetGeneration returns a generation as it stands.
+	// GetGeneration returns a generation as it stands or, with wait, once it has
+	// ended or the wait is over.
 	GetGeneration(ctx context.Context, in *GetGenerationRequest, opts ...grpc.CallOption) (*Generation, error)
 	// ListGenerations lists the caller's generations, the newest first.
 	ListGenerations(ctx context.Context, in *ListGenerationsRequest, opts ...grpc.CallOption) (*ListGenerationsResponse, error)
@@ -51,6 +53,10 @@ type GenerationServiceClient interface {
 	// CancelGeneration ends a generation that has not ended; one that has ended
 	// is returned as it is.
 	CancelGeneration(ctx context.Context, in *CancelGenerationRequest, opts ...grpc.CallOption) (*Generation, error)
+	// DeleteGeneration removes a generation that has ended, with the pictures that
+	// no other generation of the caller has, and tells what it removed; NOT_ENDED
+	// for one that has not.
+	DeleteGeneration(ctx context.Context, in *DeleteGenerationRequest, opts ...grpc.CallOption) (*DeleteGenerationResponse, error)
 	// GetPicture returns the bytes of a picture that a generation made.
 	GetPicture(ctx context.Context, in *GetPictureRequest, opts ...grpc.CallOption) (*GetPictureResponse, error)
 }
@@ -122,6 +128,16 @@ func (c *generationServiceClient) CancelGeneration(ctx context.Context, in *Canc
 	return out, nil
 }
 
+func (c *generationServiceClient) DeleteGeneration(ctx context.Context, in *DeleteGenerationRequest, opts ...grpc.CallOption) (*DeleteGenerationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteGenerationResponse)
+	err := c.cc.Invoke(ctx, GenerationService_DeleteGeneration_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *generationServiceClient) GetPicture(ctx context.Context, in *GetPictureRequest, opts ...grpc.CallOption) (*GetPictureResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetPictureResponse)
@@ -144,7 +160,8 @@ func (c *generationServiceClient) GetPicture(ctx context.Context, in *GetPicture
 type GenerationServiceServer interface {
 	// CreateGeneration checks, stores and queues a generation.
 	CreateGeneration(context.Context, *CreateGenerationRequest) (*Generation, error)
-	// GetGeneration returns a generation as it stands.
+	// GetGeneration returns a generation as it stands or, with wait, once it has
+	// ended or the wait is over.
 	GetGeneration(context.Context, *GetGenerationRequest) (*Generation, error)
 	// ListGenerations lists the caller's generations, the newest first.
 	ListGenerations(context.Context, *ListGenerationsRequest) (*ListGenerationsResponse, error)
@@ -154,6 +171,10 @@ type GenerationServiceServer interface {
 	// CancelGeneration ends a generation that has not ended; one that has ended
 	// is returned as it is.
 	CancelGeneration(context.Context, *CancelGenerationRequest) (*Generation, error)
+	// DeleteGeneration removes a generation that has ended, with the pictures that
+	// no other generation of the caller has, and tells what it removed; NOT_ENDED
+	// for one that has not.
+	DeleteGeneration(context.Context, *DeleteGenerationRequest) (*DeleteGenerationResponse, error)
 	// GetPicture returns the bytes of a picture that a generation made.
 	GetPicture(context.Context, *GetPictureRequest) (*GetPictureResponse, error)
 	mustEmbedUnimplementedGenerationServiceServer()
@@ -180,6 +201,9 @@ func (UnimplementedGenerationServiceServer) WatchGeneration(*WatchGenerationRequ
 }
 func (UnimplementedGenerationServiceServer) CancelGeneration(context.Context, *CancelGenerationRequest) (*Generation, error) {
 	return nil, status.Error(codes.Unimplemented, "method CancelGeneration not implemented")
+}
+func (UnimplementedGenerationServiceServer) DeleteGeneration(context.Context, *DeleteGenerationRequest) (*DeleteGenerationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteGeneration not implemented")
 }
 func (UnimplementedGenerationServiceServer) GetPicture(context.Context, *GetPictureRequest) (*GetPictureResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetPicture not implemented")
@@ -288,6 +312,24 @@ func _GenerationService_CancelGeneration_Handler(srv interface{}, ctx context.Co
 	return interceptor(ctx, in, info, handler)
 }
 
+func _GenerationService_DeleteGeneration_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteGenerationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GenerationServiceServer).DeleteGeneration(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: GenerationService_DeleteGeneration_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GenerationServiceServer).DeleteGeneration(ctx, req.(*DeleteGenerationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _GenerationService_GetPicture_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetPictureRequest)
 	if err := dec(in); err != nil {
@@ -328,6 +370,10 @@ var GenerationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CancelGeneration",
 			Handler:    _GenerationService_CancelGeneration_Handler,
+		},
+		{
+			MethodName: "DeleteGeneration",
+			Handler:    _GenerationService_DeleteGeneration_Handler,
 		},
 		{
 			MethodName: "GetPicture",

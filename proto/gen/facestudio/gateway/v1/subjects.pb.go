@@ -13,6 +13,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -61,7 +62,10 @@ type Subject struct {
 	// digits. A bundle with another one cannot use the subject.
 	FaceEncoder string `protobuf:"bytes,34,opt,name=face_encoder,json=faceEncoder,proto3" json:"face_encoder,omitempty"`
 	// When it was enrolled.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,35,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,35,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// Tells this state of the subject from every other (AIP-154). In an update it
+	// says which state is changed; empty: whatever state there is.
+	Etag          string `protobuf:"bytes,36,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -178,6 +182,13 @@ func (x *Subject) GetCreateTime() *timestamppb.Timestamp {
 		return x.CreateTime
 	}
 	return nil
+}
+
+func (x *Subject) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
 }
 
 // SubjectRecord is a subject as it is stored; it is never sent.
@@ -514,18 +525,78 @@ func (x *ListSubjectsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// UpdateSubjectRequest asks for a change of a subject.
+type UpdateSubjectRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The subject by its name, with the new values. With an etag, it is changed
+	// only in the state that the etag is of.
+	Subject *Subject `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	// Which fields are set: display_name, labels, expire_time, consent; or "*" for
+	// all of them. A field that is named and not set is cleared. Unset: those that
+	// are set in subject.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateSubjectRequest) Reset() {
+	*x = UpdateSubjectRequest{}
+	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateSubjectRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateSubjectRequest) ProtoMessage() {}
+
+func (x *UpdateSubjectRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateSubjectRequest.ProtoReflect.Descriptor instead.
+func (*UpdateSubjectRequest) Descriptor() ([]byte, []int) {
+	return file_facestudio_gateway_v1_subjects_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *UpdateSubjectRequest) GetSubject() *Subject {
+	if x != nil {
+		return x.Subject
+	}
+	return nil
+}
+
+func (x *UpdateSubjectRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
 // DeleteSubjectRequest names a subject.
 type DeleteSubjectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "subjects/{subject}".
-	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The subject's etag: it is deleted only in that state. Empty: in any.
+	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeleteSubjectRequest) Reset() {
 	*x = DeleteSubjectRequest{}
-	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[7]
+	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -537,7 +608,7 @@ func (x *DeleteSubjectRequest) String() string {
 func (*DeleteSubjectRequest) ProtoMessage() {}
 
 func (x *DeleteSubjectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[7]
+	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -550,12 +621,19 @@ func (x *DeleteSubjectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSubjectRequest.ProtoReflect.Descriptor instead.
 func (*DeleteSubjectRequest) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_subjects_proto_rawDescGZIP(), []int{7}
+	return file_facestudio_gateway_v1_subjects_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DeleteSubjectRequest) GetName() string {
 	if x != nil {
 		return x.Name
+	}
+	return ""
+}
+
+func (x *DeleteSubjectRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
 	}
 	return ""
 }
@@ -586,7 +664,7 @@ type DeleteSubjectResponse struct {
 
 func (x *DeleteSubjectResponse) Reset() {
 	*x = DeleteSubjectResponse{}
-	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[8]
+	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -598,7 +676,7 @@ func (x *DeleteSubjectResponse) String() string {
 func (*DeleteSubjectResponse) ProtoMessage() {}
 
 func (x *DeleteSubjectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[8]
+	mi := &file_facestudio_gateway_v1_subjects_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -611,7 +689,7 @@ func (x *DeleteSubjectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSubjectResponse.ProtoReflect.Descriptor instead.
 func (*DeleteSubjectResponse) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_subjects_proto_rawDescGZIP(), []int{8}
+	return file_facestudio_gateway_v1_subjects_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DeleteSubjectResponse) GetName() string {
@@ -667,7 +745,7 @@ var File_facestudio_gateway_v1_subjects_proto protoreflect.FileDescriptor
 
 const file_facestudio_gateway_v1_subjects_proto_rawDesc = "" +
 	"\n" +
-	"$facestudio/gateway/v1/subjects.proto\x12\x15facestudio.gateway.v1\x1a#facestudio/gateway/v1/gateway.proto\x1a\x1ffacestudio/media/v1/media.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf0\x04\n" +
+	"$facestudio/gateway/v1/subjects.proto\x12\x15facestudio.gateway.v1\x1a#facestudio/gateway/v1/gateway.proto\x1a\x1ffacestudio/media/v1/media.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x05\n" +
 	"\aSubject\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x124\n" +
@@ -683,7 +761,8 @@ const file_facestudio_gateway_v1_subjects_proto_rawDesc = "" +
 	"\x10used_photo_count\x18! \x01(\x05R\x0eusedPhotoCount\x12!\n" +
 	"\fface_encoder\x18\" \x01(\tR\vfaceEncoder\x12;\n" +
 	"\vcreate_time\x18# \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\x1a9\n" +
+	"createTime\x12\x12\n" +
+	"\x04etag\x18$ \x01(\tR\x04etag\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xab\x01\n" +
@@ -706,9 +785,14 @@ const file_facestudio_gateway_v1_subjects_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"z\n" +
 	"\x14ListSubjectsResponse\x12:\n" +
 	"\bsubjects\x18\x01 \x03(\v2\x1e.facestudio.gateway.v1.SubjectR\bsubjects\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"*\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8d\x01\n" +
+	"\x14UpdateSubjectRequest\x128\n" +
+	"\asubject\x18\x01 \x01(\v2\x1e.facestudio.gateway.v1.SubjectR\asubject\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\">\n" +
 	"\x14DeleteSubjectRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"\xac\x02\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04etag\x18\x02 \x01(\tR\x04etag\"\xac\x02\n" +
 	"\x15DeleteSubjectResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n" +
 	"\n" +
@@ -718,12 +802,13 @@ const file_facestudio_gateway_v1_subjects_proto_rawDesc = "" +
 	"\rshared_photos\x18\x04 \x03(\v2\x19.facestudio.media.v1.BlobR\fsharedPhotos\x12\x1b\n" +
 	"\tdata_keys\x18\x05 \x01(\x05R\bdataKeys\x12 \n" +
 	"\vgenerations\x18\x06 \x03(\tR\vgenerations\x12-\n" +
-	"\x12ending_generations\x18\a \x03(\tR\x11endingGenerations2\x9b\x03\n" +
+	"\x12ending_generations\x18\a \x03(\tR\x11endingGenerations2\xf9\x03\n" +
 	"\x0eSubjectService\x12\\\n" +
 	"\rCreateSubject\x12+.facestudio.gateway.v1.CreateSubjectRequest\x1a\x1e.facestudio.gateway.v1.Subject\x12V\n" +
 	"\n" +
 	"GetSubject\x12(.facestudio.gateway.v1.GetSubjectRequest\x1a\x1e.facestudio.gateway.v1.Subject\x12g\n" +
-	"\fListSubjects\x12*.facestudio.gateway.v1.ListSubjectsRequest\x1a+.facestudio.gateway.v1.ListSubjectsResponse\x12j\n" +
+	"\fListSubjects\x12*.facestudio.gateway.v1.ListSubjectsRequest\x1a+.facestudio.gateway.v1.ListSubjectsResponse\x12\\\n" +
+	"\rUpdateSubject\x12+.facestudio.gateway.v1.UpdateSubjectRequest\x1a\x1e.facestudio.gateway.v1.Subject\x12j\n" +
 	"\rDeleteSubject\x12+.facestudio.gateway.v1.DeleteSubjectRequest\x1a,.facestudio.gateway.v1.DeleteSubjectResponseB\xec\x01\n" +
 	"\x19com.facestudio.gateway.v1B\rSubjectsProtoP\x01ZJgithub.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1;gatewayv1\xa2\x02\x03FGX\xaa\x02\x15Facestudio.Gateway.V1\xca\x02\x15Facestudio\\Gateway\\V1\xe2\x02!Facestudio\\Gateway\\V1\\GPBMetadata\xea\x02\x17Facestudio::Gateway::V1b\x06proto3"
 
@@ -739,7 +824,7 @@ func file_facestudio_gateway_v1_subjects_proto_rawDescGZIP() []byte {
 	return file_facestudio_gateway_v1_subjects_proto_rawDescData
 }
 
-var file_facestudio_gateway_v1_subjects_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_facestudio_gateway_v1_subjects_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_facestudio_gateway_v1_subjects_proto_goTypes = []any{
 	(*Subject)(nil),               // 0: facestudio.gateway.v1.Subject
 	(*SubjectRecord)(nil),         // 1: facestudio.gateway.v1.SubjectRecord
@@ -748,43 +833,49 @@ var file_facestudio_gateway_v1_subjects_proto_goTypes = []any{
 	(*GetSubjectRequest)(nil),     // 4: facestudio.gateway.v1.GetSubjectRequest
 	(*ListSubjectsRequest)(nil),   // 5: facestudio.gateway.v1.ListSubjectsRequest
 	(*ListSubjectsResponse)(nil),  // 6: facestudio.gateway.v1.ListSubjectsResponse
-	(*DeleteSubjectRequest)(nil),  // 7: facestudio.gateway.v1.DeleteSubjectRequest
-	(*DeleteSubjectResponse)(nil), // 8: facestudio.gateway.v1.DeleteSubjectResponse
-	nil,                           // 9: facestudio.gateway.v1.Subject.LabelsEntry
-	(*v1.Picture)(nil),            // 10: facestudio.media.v1.Picture
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
-	(*PhotoVerdict)(nil),          // 13: facestudio.gateway.v1.PhotoVerdict
-	(*v1.Tensor)(nil),             // 14: facestudio.media.v1.Tensor
-	(*v1.Blob)(nil),               // 15: facestudio.media.v1.Blob
+	(*UpdateSubjectRequest)(nil),  // 7: facestudio.gateway.v1.UpdateSubjectRequest
+	(*DeleteSubjectRequest)(nil),  // 8: facestudio.gateway.v1.DeleteSubjectRequest
+	(*DeleteSubjectResponse)(nil), // 9: facestudio.gateway.v1.DeleteSubjectResponse
+	nil,                           // 10: facestudio.gateway.v1.Subject.LabelsEntry
+	(*v1.Picture)(nil),            // 11: facestudio.media.v1.Picture
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 13: google.protobuf.Duration
+	(*PhotoVerdict)(nil),          // 14: facestudio.gateway.v1.PhotoVerdict
+	(*v1.Tensor)(nil),             // 15: facestudio.media.v1.Tensor
+	(*v1.Blob)(nil),               // 16: facestudio.media.v1.Blob
+	(*fieldmaskpb.FieldMask)(nil), // 17: google.protobuf.FieldMask
 }
 var file_facestudio_gateway_v1_subjects_proto_depIdxs = []int32{
-	10, // 0: facestudio.gateway.v1.Subject.photos:type_name -> facestudio.media.v1.Picture
-	9,  // 1: facestudio.gateway.v1.Subject.labels:type_name -> facestudio.gateway.v1.Subject.LabelsEntry
-	11, // 2: facestudio.gateway.v1.Subject.expire_time:type_name -> google.protobuf.Timestamp
-	12, // 3: facestudio.gateway.v1.Subject.ttl:type_name -> google.protobuf.Duration
-	13, // 4: facestudio.gateway.v1.Subject.photo_verdicts:type_name -> facestudio.gateway.v1.PhotoVerdict
-	11, // 5: facestudio.gateway.v1.Subject.create_time:type_name -> google.protobuf.Timestamp
+	11, // 0: facestudio.gateway.v1.Subject.photos:type_name -> facestudio.media.v1.Picture
+	10, // 1: facestudio.gateway.v1.Subject.labels:type_name -> facestudio.gateway.v1.Subject.LabelsEntry
+	12, // 2: facestudio.gateway.v1.Subject.expire_time:type_name -> google.protobuf.Timestamp
+	13, // 3: facestudio.gateway.v1.Subject.ttl:type_name -> google.protobuf.Duration
+	14, // 4: facestudio.gateway.v1.Subject.photo_verdicts:type_name -> facestudio.gateway.v1.PhotoVerdict
+	12, // 5: facestudio.gateway.v1.Subject.create_time:type_name -> google.protobuf.Timestamp
 	0,  // 6: facestudio.gateway.v1.SubjectRecord.subject:type_name -> facestudio.gateway.v1.Subject
-	14, // 7: facestudio.gateway.v1.SubjectRecord.embedding:type_name -> facestudio.media.v1.Tensor
-	15, // 8: facestudio.gateway.v1.SubjectErasure.photos:type_name -> facestudio.media.v1.Blob
+	15, // 7: facestudio.gateway.v1.SubjectRecord.embedding:type_name -> facestudio.media.v1.Tensor
+	16, // 8: facestudio.gateway.v1.SubjectErasure.photos:type_name -> facestudio.media.v1.Blob
 	0,  // 9: facestudio.gateway.v1.CreateSubjectRequest.subject:type_name -> facestudio.gateway.v1.Subject
 	0,  // 10: facestudio.gateway.v1.ListSubjectsResponse.subjects:type_name -> facestudio.gateway.v1.Subject
-	15, // 11: facestudio.gateway.v1.DeleteSubjectResponse.photos:type_name -> facestudio.media.v1.Blob
-	15, // 12: facestudio.gateway.v1.DeleteSubjectResponse.shared_photos:type_name -> facestudio.media.v1.Blob
-	3,  // 13: facestudio.gateway.v1.SubjectService.CreateSubject:input_type -> facestudio.gateway.v1.CreateSubjectRequest
-	4,  // 14: facestudio.gateway.v1.SubjectService.GetSubject:input_type -> facestudio.gateway.v1.GetSubjectRequest
-	5,  // 15: facestudio.gateway.v1.SubjectService.ListSubjects:input_type -> facestudio.gateway.v1.ListSubjectsRequest
-	7,  // 16: facestudio.gateway.v1.SubjectService.DeleteSubject:input_type -> facestudio.gateway.v1.DeleteSubjectRequest
-	0,  // 17: facestudio.gateway.v1.SubjectService.CreateSubject:output_type -> facestudio.gateway.v1.Subject
-	0,  // 18: facestudio.gateway.v1.SubjectService.GetSubject:output_type -> facestudio.gateway.v1.Subject
-	6,  // 19: facestudio.gateway.v1.SubjectService.ListSubjects:output_type -> facestudio.gateway.v1.ListSubjectsResponse
-	8,  // 20: facestudio.gateway.v1.SubjectService.DeleteSubject:output_type -> facestudio.gateway.v1.DeleteSubjectResponse
-	17, // [17:21] is the sub-list for method output_type
-	13, // [13:17] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	0,  // 11: facestudio.gateway.v1.UpdateSubjectRequest.subject:type_name -> facestudio.gateway.v1.Subject
+	17, // 12: facestudio.gateway.v1.UpdateSubjectRequest.update_mask:type_name -> google.protobuf.FieldMask
+	16, // 13: facestudio.gateway.v1.DeleteSubjectResponse.photos:type_name -> facestudio.media.v1.Blob
+	16, // 14: facestudio.gateway.v1.DeleteSubjectResponse.shared_photos:type_name -> facestudio.media.v1.Blob
+	3,  // 15: facestudio.gateway.v1.SubjectService.CreateSubject:input_type -> facestudio.gateway.v1.CreateSubjectRequest
+	4,  // 16: facestudio.gateway.v1.SubjectService.GetSubject:input_type -> facestudio.gateway.v1.GetSubjectRequest
+	5,  // 17: facestudio.gateway.v1.SubjectService.ListSubjects:input_type -> facestudio.gateway.v1.ListSubjectsRequest
+	7,  // 18: facestudio.gateway.v1.SubjectService.UpdateSubject:input_type -> facestudio.gateway.v1.UpdateSubjectRequest
+	8,  // 19: facestudio.gateway.v1.SubjectService.DeleteSubject:input_type -> facestudio.gateway.v1.DeleteSubjectRequest
+	0,  // 20: facestudio.gateway.v1.SubjectService.CreateSubject:output_type -> facestudio.gateway.v1.Subject
+	0,  // 21: facestudio.gateway.v1.SubjectService.GetSubject:output_type -> facestudio.gateway.v1.Subject
+	6,  // 22: facestudio.gateway.v1.SubjectService.ListSubjects:output_type -> facestudio.gateway.v1.ListSubjectsResponse
+	0,  // 23: facestudio.gateway.v1.SubjectService.UpdateSubject:output_type -> facestudio.gateway.v1.Subject
+	9,  // 24: facestudio.gateway.v1.SubjectService.DeleteSubject:output_type -> facestudio.gateway.v1.DeleteSubjectResponse
+	20, // [20:25] is the sub-list for method output_type
+	15, // [15:20] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_facestudio_gateway_v1_subjects_proto_init() }
@@ -799,7 +890,7 @@ func file_facestudio_gateway_v1_subjects_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_facestudio_gateway_v1_subjects_proto_rawDesc), len(file_facestudio_gateway_v1_subjects_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

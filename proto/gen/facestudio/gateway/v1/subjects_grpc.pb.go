@@ -24,6 +24,7 @@ const (
 	SubjectService_CreateSubject_FullMethodName = "/facestudio.gateway.v1.SubjectService/CreateSubject"
 	SubjectService_GetSubject_FullMethodName    = "/facestudio.gateway.v1.SubjectService/GetSubject"
 	SubjectService_ListSubjects_FullMethodName  = "/facestudio.gateway.v1.SubjectService/ListSubjects"
+	SubjectService_UpdateSubject_FullMethodName = "/facestudio.gateway.v1.SubjectService/UpdateSubject"
 	SubjectService_DeleteSubject_FullMethodName = "/facestudio.gateway.v1.SubjectService/DeleteSubject"
 )
 
@@ -47,6 +48,10 @@ type SubjectServiceClient interface {
 	GetSubject(ctx context.Context, in *GetSubjectRequest, opts ...grpc.CallOption) (*Subject, error)
 	// ListSubjects lists the caller's subjects, the newest first.
 	ListSubjects(ctx context.Context, in *ListSubjectsRequest, opts ...grpc.CallOption) (*ListSubjectsResponse, error)
+	// UpdateSubject changes what is told about a subject; its photos and what was
+	// made of them stay. ETAG_MISMATCH when the subject's etag is given and is not
+	// that of the subject as it stands.
+	UpdateSubject(ctx context.Context, in *UpdateSubjectRequest, opts ...grpc.CallOption) (*Subject, error)
 	// DeleteSubject removes a subject with its embedding and its photos, destroys
 	// the data keys of the subject and of the work on generations that named it,
 	// makes these generations name it no more, and tells what it removed.
@@ -94,6 +99,16 @@ func (c *subjectServiceClient) ListSubjects(ctx context.Context, in *ListSubject
 	return out, nil
 }
 
+func (c *subjectServiceClient) UpdateSubject(ctx context.Context, in *UpdateSubjectRequest, opts ...grpc.CallOption) (*Subject, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Subject)
+	err := c.cc.Invoke(ctx, SubjectService_UpdateSubject_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *subjectServiceClient) DeleteSubject(ctx context.Context, in *DeleteSubjectRequest, opts ...grpc.CallOption) (*DeleteSubjectResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DeleteSubjectResponse)
@@ -124,6 +139,10 @@ type SubjectServiceServer interface {
 	GetSubject(context.Context, *GetSubjectRequest) (*Subject, error)
 	// ListSubjects lists the caller's subjects, the newest first.
 	ListSubjects(context.Context, *ListSubjectsRequest) (*ListSubjectsResponse, error)
+	// UpdateSubject changes what is told about a subject; its photos and what was
+	// made of them stay. ETAG_MISMATCH when the subject's etag is given and is not
+	// that of the subject as it stands.
+	UpdateSubject(context.Context, *UpdateSubjectRequest) (*Subject, error)
 	// DeleteSubject removes a subject with its embedding and its photos, destroys
 	// the data keys of the subject and of the work on generations that named it,
 	// makes these generations name it no more, and tells what it removed.
@@ -149,6 +168,9 @@ func (UnimplementedSubjectServiceServer) GetSubject(context.Context, *GetSubject
 }
 func (UnimplementedSubjectServiceServer) ListSubjects(context.Context, *ListSubjectsRequest) (*ListSubjectsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSubjects not implemented")
+}
+func (UnimplementedSubjectServiceServer) UpdateSubject(context.Context, *UpdateSubjectRequest) (*Subject, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateSubject not implemented")
 }
 func (UnimplementedSubjectServiceServer) DeleteSubject(context.Context, *DeleteSubjectRequest) (*DeleteSubjectResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteSubject not implemented")
@@ -228,6 +250,24 @@ func _SubjectService_ListSubjects_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SubjectService_UpdateSubject_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateSubjectRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SubjectServiceServer).UpdateSubject(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SubjectService_UpdateSubject_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SubjectServiceServer).UpdateSubject(ctx, req.(*UpdateSubjectRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _SubjectService_DeleteSubject_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DeleteSubjectRequest)
 	if err := dec(in); err != nil {
@@ -264,6 +304,10 @@ var SubjectService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListSubjects",
 			Handler:    _SubjectService_ListSubjects_Handler,
+		},
+		{
+			MethodName: "UpdateSubject",
+			Handler:    _SubjectService_UpdateSubject_Handler,
 		},
 		{
 			MethodName: "DeleteSubject",

@@ -88,8 +88,8 @@ func (x *Blob) GetMediaType() string {
 	return ""
 }
 
-// Picture is an encoded picture (JPEG, PNG, GIF, BMP, TIFF or WebP), either
-// inline or by digest.
+// Picture is an encoded picture (JPEG, PNG, GIF, BMP, TIFF or WebP): inline, by
+// digest or, towards the gateway, by name.
 type Picture struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Where the bytes are. Unset means "no picture".
@@ -98,6 +98,7 @@ type Picture struct {
 	//
 	//	*Picture_Data
 	//	*Picture_Blob
+	//	*Picture_Name
 	//	*Picture_Url
 	Source        isPicture_Source `protobuf_oneof:"source"`
 	unknownFields protoimpl.UnknownFields
@@ -159,6 +160,15 @@ func (x *Picture) GetBlob() *Blob {
 	return nil
 }
 
+func (x *Picture) GetName() string {
+	if x != nil {
+		if x, ok := x.Source.(*Picture_Name); ok {
+			return x.Name
+		}
+	}
+	return ""
+}
+
 func (x *Picture) GetUrl() string {
 	if x != nil {
 		if x, ok := x.Source.(*Picture_Url); ok {
@@ -183,6 +193,13 @@ type Picture_Blob struct {
 	Blob *Blob `protobuf:"bytes,2,opt,name=blob,proto3,oneof"`
 }
 
+type Picture_Name struct {
+	// Resource name of a picture that was uploaded, "pictures/{sha256}", or, for
+	// a style picture, of a style, "styles/{style}". Only towards the gateway;
+	// its answers have the digest.
+	Name string `protobuf:"bytes,3,opt,name=name,proto3,oneof"`
+}
+
 type Picture_Url struct {
 	// Where the bytes are on the web: an https URL of at most 2,000 characters,
 	// which the gateway reads once, when the request comes. Only towards a gateway
@@ -193,6 +210,8 @@ type Picture_Url struct {
 func (*Picture_Data) isPicture_Source() {}
 
 func (*Picture_Blob) isPicture_Source() {}
+
+func (*Picture_Name) isPicture_Source() {}
 
 func (*Picture_Url) isPicture_Source() {}
 
@@ -520,10 +539,11 @@ const file_facestudio_media_v1_media_proto_rawDesc = "" +
 	"\x06sha256\x18\x01 \x01(\tR\x06sha256\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x1d\n" +
 	"\n" +
-	"media_type\x18\x03 \x01(\tR\tmediaType\"n\n" +
+	"media_type\x18\x03 \x01(\tR\tmediaType\"\x84\x01\n" +
 	"\aPicture\x12\x14\n" +
 	"\x04data\x18\x01 \x01(\fH\x00R\x04data\x12/\n" +
-	"\x04blob\x18\x02 \x01(\v2\x19.facestudio.media.v1.BlobH\x00R\x04blob\x12\x12\n" +
+	"\x04blob\x18\x02 \x01(\v2\x19.facestudio.media.v1.BlobH\x00R\x04blob\x12\x14\n" +
+	"\x04name\x18\x03 \x01(\tH\x00R\x04name\x12\x12\n" +
 	"\x03url\x18\x04 \x01(\tH\x00R\x03urlB\b\n" +
 	"\x06source\"2\n" +
 	"\x06Tensor\x12\x14\n" +
@@ -591,6 +611,7 @@ func file_facestudio_media_v1_media_proto_init() {
 	file_facestudio_media_v1_media_proto_msgTypes[1].OneofWrappers = []any{
 		(*Picture_Data)(nil),
 		(*Picture_Blob)(nil),
+		(*Picture_Name)(nil),
 		(*Picture_Url)(nil),
 	}
 	file_facestudio_media_v1_media_proto_msgTypes[6].OneofWrappers = []any{}
