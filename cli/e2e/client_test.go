@@ -8,6 +8,7 @@ import (
 	"github.com/facestudio/facestudio/proto/client"
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
+	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
 )
 
 func TestTheGoClient(t *testing.T) {
@@ -40,6 +41,18 @@ func TestTheGoClient(t *testing.T) {
 	if !stages["denoise"] {
 		t.Errorf("progress told of %v", stages)
 	}
+	for range 2 { // the second finds it there
+		large, err := c.Upload(t.Context(), encodedPNG(t, noise(800)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := acceptable(t, c, large); err != nil {
+			t.Errorf("a large picture: %v", err)
+		}
+	}
+	if _, err := c.Upload(t.Context(), []byte("this is a text")); err == nil {
+		t.Error("a text was taken for a picture")
+	}
 	landscape := request(t, func(g *gatewayv1.Generation) {
 		g.Subjects[0].Photos[0] = client.Inline(encodedPNG(t, canvas(128, 128, nil)))
 	})
@@ -48,4 +61,11 @@ func TestTheGoClient(t *testing.T) {
 	if !ok || failed.Reason != faultv1.Reason_REASON_NO_FACE_FOUND || failed.Field != "subjects[0].photos[0]" {
 		t.Errorf("a photo without a face got %v", err)
 	}
+}
+
+// acceptable wants a picture to be there under its name.
+func acceptable(t *testing.T, c *client.Client, p *mediav1.Picture) error {
+	t.Helper()
+	_, err := c.Styles.CreateStyle(t.Context(), &gatewayv1.CreateStyleRequest{Style: &gatewayv1.Style{Picture: p}})
+	return err
 }

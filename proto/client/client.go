@@ -52,9 +52,12 @@ const defaultPatience = 2 * time.Minute
 // Client calls a mesh. One that has only the generated clients of the methods
 // that are used is good, too. It may be used by many goroutines.
 type Client struct {
-	// Generations, Subjects and Bundles are the generated clients.
+	// Generations, Subjects, Uploads, Styles and Bundles are the generated clients;
+	// Uploads is PictureService's.
 	Generations gatewayv1.GenerationServiceClient
 	Subjects    gatewayv1.SubjectServiceClient
+	Uploads     gatewayv1.PictureServiceClient
+	Styles      gatewayv1.StyleServiceClient
 	Bundles     gatewayv1.BundleServiceClient
 
 	patience time.Duration
@@ -94,6 +97,8 @@ func New(conn grpc.ClientConnInterface) *Client {
 	return &Client{
 		Generations: gatewayv1.NewGenerationServiceClient(conn),
 		Subjects:    gatewayv1.NewSubjectServiceClient(conn),
+		Uploads:     gatewayv1.NewPictureServiceClient(conn),
+		Styles:      gatewayv1.NewStyleServiceClient(conn),
 		Bundles:     gatewayv1.NewBundleServiceClient(conn),
 	}
 }

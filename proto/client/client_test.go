@@ -264,7 +264,7 @@ func TestLists(t *testing.T) {
 		}
 		break
 	}
-	for _, err := range c.AllGenerations(t.Context()) {
+	for _, err := range c.AllGenerations(t.Context(), "") {
 		if status.Code(err) != codes.Unimplemented {
 			t.Errorf("got %v", err)
 		}

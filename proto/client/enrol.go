@@ -37,11 +37,12 @@ func (c *Client) AllSubjects(ctx context.Context) iter.Seq2[*gatewayv1.Subject, 
 	})
 }
 
-// AllGenerations are the caller's generations, the newest first; an error is the
-// last that comes.
-func (c *Client) AllGenerations(ctx context.Context) iter.Seq2[*gatewayv1.Generation, error] {
+// AllGenerations are the caller's generations that pass a filter, the newest
+// first; an error is the last that comes. An empty filter lets all pass; see
+// ListGenerationsRequest.
+func (c *Client) AllGenerations(ctx context.Context, filter string) iter.Seq2[*gatewayv1.Generation, error] {
 	return all(ctx, c.forbearance(), func(ctx context.Context, token string) ([]*gatewayv1.Generation, string, error) {
-		page, err := c.Generations.ListGenerations(ctx, &gatewayv1.ListGenerationsRequest{PageSize: pageSize, PageToken: token})
+		page, err := c.Generations.ListGenerations(ctx, &gatewayv1.ListGenerationsRequest{PageSize: pageSize, PageToken: token, Filter: filter})
 		return page.GetGenerations(), page.GetNextPageToken(), err
 	})
 }
