@@ -26,6 +26,7 @@ require (
 require (
 	github.com/go-jose/go-jose/v4 v4.1.9 // indirect
 	github.com/hashicorp/golang-lru/v2 v2.0.7 // indirect
+	go.einride.tech/aip v0.86.3 // indirect
 )
 
 require (

@@ -9,7 +9,7 @@ import (
 )
 
 func TestDocumentsAreUpdatedByWhoKnowsThem(t *testing.T) {
-	d := documents(t, t.TempDir())
+	d, _ := documents(t, t.TempDir())
 	key := jobqueue.RecordKey{Tenant: "ada", ID: "1"}
 	if _, err := d.Update(t.Context(), key, []byte("early"), 1); !errors.Is(err, jobqueue.ErrStale) {
 		t.Errorf("one that is not there got %v", err)

@@ -37,7 +37,7 @@ var rooms = map[string][]string{
 	"gocloud.dev/blob":                       {"services/blob"},
 	"gocloud.dev/secrets":                    {"services/seal"},
 	"golang.org/x/crypto":                    {"services/seal"},
-	"google.golang.org/genproto/googleapis/": {"services/fault", "proto/client"},
+	"google.golang.org/genproto/googleapis/": {"services/fault", "proto/client", "gateway/internal/filter"},
 }
 
 type imported struct{ file, path string }

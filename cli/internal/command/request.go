@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -142,7 +143,13 @@ func (w *wish) generation(cmd *cobra.Command) (*gatewayv1.Generation, error) {
 	return g, nil
 }
 
+// stored is a picture that the mesh has, by its name there.
+var stored = regexp.MustCompile(`^(pictures/[0-9a-f]{64}|styles/[0-9a-v]{26})$`)
+
 func readPhoto(path, field string) (*mediav1.Picture, error) {
+	if stored.MatchString(path) {
+		return &mediav1.Picture{Source: &mediav1.Picture_Name{Name: path}}, nil
+	}
 	data, err := readFile(path, field)
 	if err != nil {
 		return nil, err

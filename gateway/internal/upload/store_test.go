@@ -16,6 +16,7 @@ import (
 	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/jobqueue"
 	"github.com/facestudio/facestudio/services/jobqueue/embedded"
+	"github.com/facestudio/facestudio/services/testkit"
 )
 
 // uploads is the store over a real nats-server, with a clock of its own.
@@ -45,7 +46,7 @@ func open(t *testing.T) *uploads {
 	if err != nil {
 		t.Fatal(err)
 	}
-	blobs, err := blob.Open(t.Context(), "mem://")
+	blobs, err := blob.Open(t.Context(), "mem://", testkit.Ring(t))
 	if err != nil {
 		t.Fatal(err)
 	}
