@@ -50,7 +50,7 @@ test-web: build ## Run the tests of the web page in a browser.
 	cd cli/e2e/browser && node --test --test-concurrency=1 page.test.mjs key.test.mjs
 
 .PHONY: test-api
-test-api: build setup-api ## Run the tests of the API from Python: the example, and a short fuzzing.
+test-api: build setup-api ## Run the Python example before a real mesh.
 	$(API_PYTHON) -m pytest -q cli/e2e/api
 
 .PHONY: setup-api
