@@ -74,20 +74,27 @@ func (c *cluster) urls() string {
 	return strings.Join(all, ",")
 }
 
-// start starts a server, or starts it again where it was.
+// start starts a server, or starts it again where it was, and returns when it
+// serves.
 func (c *cluster) start(i int) {
 	c.t.Helper()
+	env, args := c.command(i)
+	c.servers[i] = launchIn(c.t, c.folder(i), env, "natsd", args...)
+}
+
+// command is how a server is started, in its folder.
+func (c *cluster) command(i int) (env, args []string) {
 	var others []string
 	for j, port := range c.routes {
 		if j != i {
 			others = append(others, fmt.Sprintf("nats-route://127.0.0.1:%d", port))
 		}
 	}
-	c.servers[i] = launchIn(c.t, c.folder(i), []string{
+	return []string{
 		"NATS_NAME=" + c.name(i), "NATS_HOST=127.0.0.1",
 		fmt.Sprintf("NATS_PORT=%d", c.ports[i]), fmt.Sprintf("NATS_ROUTE_PORT=%d", c.routes[i]),
 		"NATS_ROUTES=[" + strings.Join(others, ",") + "]",
-	}, "natsd", "-config", c.config)
+	}, []string{"-config", c.config}
 }
 
 // mesh are the settings of a part of the mesh that connects to these URLs.

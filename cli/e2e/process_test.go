@@ -68,6 +68,10 @@ type process struct {
 	cmd  *exec.Cmd
 	// listen is the address of its "ready" line.
 	listen string
+	// ready gets that address.
+	ready chan string
+	// quiet leaves its log out of what a failed test prints.
+	quiet bool
 	// ended is closed when the program has ended and its output is read.
 	ended chan struct{}
 
@@ -84,7 +88,21 @@ func launch(t *testing.T, name string, args ...string) *process {
 // launchIn is launch in a working folder and with more environment.
 func launchIn(t *testing.T, dir string, env []string, name string, args ...string) *process {
 	t.Helper()
-	p := &process{name: name, ended: make(chan struct{})}
+	p := begin(t, dir, env, name, args...)
+	select {
+	case p.listen = <-p.ready:
+	case <-p.ended:
+		t.Fatalf("%s ended before it was ready:\n%s", name, p.output())
+	case <-time.After(patience):
+		t.Fatalf("%s is not ready:\n%s", name, p.output())
+	}
+	return p
+}
+
+// begin starts a program and does not wait for it.
+func begin(t *testing.T, dir string, env []string, name string, args ...string) *process {
+	t.Helper()
+	p := &process{name: name, ended: make(chan struct{}), ready: make(chan string, 1)}
 	// It outlives the test's context, to be ended and read in the cleanup.
 	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), filepath.Join(binaries(t), name), args...)
 	p.cmd.Dir = dir
@@ -101,10 +119,9 @@ func launchIn(t *testing.T, dir string, env []string, name string, args ...strin
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ready := make(chan string, 1)
 	var reading sync.WaitGroup
-	reading.Go(func() { p.read(stdout, ready) })
-	reading.Go(func() { p.read(stderr, ready) })
+	reading.Go(func() { p.read(stdout, p.ready) })
+	reading.Go(func() { p.read(stderr, p.ready) })
 	go func() {
 		reading.Wait()
 		_ = p.cmd.Wait()
@@ -113,17 +130,10 @@ func launchIn(t *testing.T, dir string, env []string, name string, args ...strin
 	t.Cleanup(func() {
 		p.signal(syscall.SIGKILL)
 		<-p.ended
-		if t.Failed() {
+		if t.Failed() && !p.quiet {
 			t.Logf("log of %s:\n%s", p.name, p.output())
 		}
 	})
-	select {
-	case p.listen = <-ready:
-	case <-p.ended:
-		t.Fatalf("%s ended before it was ready:\n%s", name, p.output())
-	case <-time.After(patience):
-		t.Fatalf("%s is not ready:\n%s", name, p.output())
-	}
 	return p
 }
 

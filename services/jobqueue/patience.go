@@ -33,14 +33,15 @@ func patiently(ctx context.Context, log *slog.Logger, open func(context.Context)
 }
 
 // passes says whether a server that answered so may answer otherwise later: it did
-// not answer at all, or has no leader or too few servers yet.
+// not answer at all, has no leader or too few servers yet, or has not heard of the
+// bucket that another has just made.
 func passes(err error) bool {
 	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
 		return api.Code >= http.StatusInternalServerError || api.ErrorCode == errNoPeers
 	}
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) ||
 		errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrDisconnected) ||
-		errors.Is(err, jetstream.ErrNoStreamResponse)
+		errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrBucketNotFound)
 }
 
 // errNoPeers is what a cluster answers that has not found all its servers.

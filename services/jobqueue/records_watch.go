@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -72,51 +72,70 @@ func (r *Records) Watch(ctx context.Context, key RecordKey) (<-chan *Entry, erro
 		stop()
 		return nil, err
 	}
-	var first jetstream.KeyValueEntry
-	select {
-	case <-ctx.Done():
+	// The watch may be told by a server that does not know yet what was just
+	// written; the one that leads the bucket does.
+	first, err := r.Get(ctx, key)
+	if err != nil {
 		stop()
-		return nil, fault.From(ctx.Err())
-	case first = <-updates:
-	}
-	if first == nil || first.Operation() != jetstream.KeyValuePut {
-		stop()
-		return nil, fmt.Errorf("watch record %s: %w", key.ID, ErrNotFound)
+		return nil, err
 	}
 	out := make(chan *Entry)
 	go func() {
 		defer close(out)
 		defer stop()
-		var last *Entry
-		for stored := first; ; {
-			if stored != nil {
-				if stored.Operation() != jetstream.KeyValuePut {
-					return
-				}
-				entry, err := r.open(ctx, stored)
-				if err != nil {
-					r.q.log.Warn("a record cannot be read and is left out", "error", err)
-				} else if last == nil || differ(last.Record, entry.Record) {
-					last = entry
-					select {
-					case out <- entry:
-					case <-ctx.Done():
-						return
-					}
-				}
-			}
-			var open bool
+		r.passOn(ctx, first, updates, out)
+	}()
+	return out, nil
+}
+
+// passOn sends a record, then its changes, until it is dropped or ctx ends.
+func (r *Records) passOn(ctx context.Context, last *Entry, updates <-chan jetstream.KeyValueEntry, out chan<- *Entry) {
+	for news := true; ; {
+		if news {
 			select {
-			case stored, open = <-updates:
-				if !open {
-					return
-				}
+			case out <- last:
 			case <-ctx.Done():
 				return
 			}
 		}
-	}()
-	return out, nil
+		var (
+			stored jetstream.KeyValueEntry
+			open   bool
+		)
+		select {
+		case stored, open = <-updates:
+		case <-ctx.Done():
+		}
+		if !open {
+			return
+		}
+		news = false
+		if stored == nil || stored.Revision() <= last.Revision {
+			continue
+		}
+		if stored.Operation() != jetstream.KeyValuePut {
+			return
+		}
+		entry, err := r.openInTime(ctx, stored)
+		if err != nil {
+			r.q.log.Warn("a record cannot be read and is left out", "error", err)
+			continue
+		}
+		news = differ(last.Record, entry.Record)
+		last = entry
+	}
+}
+
+// openInTime opens a record, however long the servers take to tell its key: the
+// change may be the last.
+func (r *Records) openInTime(ctx context.Context, stored jetstream.KeyValueEntry) (*Entry, error) {
+	for faults := uint64(1); ; faults++ {
+		entry, err := r.open(ctx, stored)
+		if err == nil || !fault.From(err).Retryable || ctx.Err() != nil {
+			return entry, err
+		}
+		pause(ctx, backoff(50*time.Millisecond, min(faults, 6), randomSpread()), r.q.reconnection())
+	}
 }
 
 func differ(a, b *jobqueuev1.Record) bool {

@@ -155,8 +155,11 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	consumers := map[string]jetstream.Consumer{}
 	for _, class := range []string{Interactive, Batch} {
-		var err error
-		if consumers[class], err = s.consumer(ctx, class); err != nil {
+		err := patiently(ctx, s.settings.Logger, func(ctx context.Context) (err error) {
+			consumers[class], err = s.consumer(ctx, class)
+			return err
+		})
+		if err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}

@@ -38,7 +38,7 @@ func (t *Topic) Publish(data []byte) error {
 		return fmt.Errorf("seal news: %w", err)
 	}
 	if err := t.q.nc.Publish(t.key.topic(), sealed); err != nil {
-		return fmt.Errorf("publish news: %w", err)
+		return unavailable(fmt.Errorf("publish news: %w", err))
 	}
 	return nil
 }
@@ -65,7 +65,7 @@ func (t *Topic) Subscribe(ctx context.Context) (<-chan []byte, error) {
 		}
 	})
 	if err != nil {
-		return nil, fmt.Errorf("subscribe to news: %w", err)
+		return nil, unavailable(fmt.Errorf("subscribe to news: %w", err))
 	}
 	// Called when the last message has been handled, so that nobody sends on
 	// the closed channel.
@@ -73,7 +73,7 @@ func (t *Topic) Subscribe(ctx context.Context) (<-chan []byte, error) {
 	// The subscription works from when this returns, for publishers elsewhere too.
 	if err := t.q.nc.FlushTimeout(apiTimeout); err != nil {
 		_ = sub.Unsubscribe()
-		return nil, fmt.Errorf("subscribe to news: %w", err)
+		return nil, unavailable(fmt.Errorf("subscribe to news: %w", err))
 	}
 	context.AfterFunc(ctx, func() { _ = sub.Unsubscribe() })
 	return out, nil

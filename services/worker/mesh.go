@@ -41,6 +41,9 @@ type Mesh struct {
 	NATSWait time.Duration
 	// Replicas of what the queue stores, 1 or 3; the same for all processes.
 	Replicas int
+	// MaxMiB bounds each stream and bucket, MiB; 0 means 1024. The same for all
+	// processes.
+	MaxMiB int
 	// BlobURL is where pictures are stored: file:///folder, mem://, or a
 	// bucket as gocloud.dev names it.
 	BlobURL string
@@ -70,6 +73,7 @@ func (m *Mesh) Register(s *config.Set) {
 	s.String(&m.NATSKey, "nats-key", "", "PEM file of the key of nats-cert")
 	s.Duration(&m.NATSWait, "nats-wait", 30*time.Second, "how long a start waits for NATS")
 	s.Int(&m.Replicas, "nats-replicas", 1, "copies of what the queue stores: 1, or 3 in a NATS cluster; the same for all processes")
+	s.Int(&m.MaxMiB, "nats-max-mib", 1024, "MiB that each stream and bucket of the queue may hold; the same for all processes")
 	s.String(&m.BlobURL, "blob-url", "", "where pictures are stored: file:///folder, mem:// or a bucket's URL; the same for all processes")
 	s.Secret(&m.SealKeys, "seal-keys", "URLs of the keys that wrap the data keys, comma-separated, the newest first: base64key://... or a key service's; the same for all processes")
 	s.String(&m.SealKeyFile, "seal-key-file", "", "file with those URLs, one a line; made with a key of its own when missing; the same for all processes")
@@ -96,6 +100,7 @@ func (m *Mesh) Validate(p *config.Problems) {
 	p.Check((m.NATSCert == "") == (m.NATSKey == ""), "nats-cert", "nats-cert and nats-key go together: set both or none")
 	p.Check(m.NATSWait > 0, "nats-wait", "%v is not positive: use for example 30s", m.NATSWait)
 	p.Check(m.Replicas == 1 || m.Replicas == 3, "nats-replicas", "%d is neither 1 nor 3", m.Replicas)
+	p.Check(m.MaxMiB >= 1, "nats-max-mib", "%d is not positive", m.MaxMiB)
 	u, err := url.Parse(m.BlobURL)
 	p.Check(err == nil && u.Scheme != "", "blob-url",
 		"%q is no URL: use file:///folder, the same for all processes of the mesh", config.RedactURL(m.BlobURL))
@@ -136,7 +141,7 @@ func (m *Mesh) OpenQueue(ctx context.Context, nc *nats.Conn, log *slog.Logger) (
 	if err != nil {
 		return nil, err
 	}
-	q, err := jobqueue.Open(ctx, nc, jobqueue.Settings{Replicas: m.Replicas, Keeper: keeper, Logger: log})
+	q, err := jobqueue.Open(ctx, nc, jobqueue.Settings{Replicas: m.Replicas, MaxBytes: int64(m.MaxMiB) << 20, Keeper: keeper, Logger: log})
 	if err != nil {
 		return nil, fmt.Errorf("open the queue: %w", err)
 	}
