@@ -41,7 +41,7 @@ clean: ## Remove what was built and made (not the fetched files, not training st
 
 .PHONY: test-go
 test-go: setup ## Run the Go tests of every module.
-	go test $(foreach m,$(MODULES),./$(m)/...)
+	go test -timeout 30m $(foreach m,$(MODULES),./$(m)/...)
 	cd tools && GOWORK=off go test ./layout/... ./protoc-gen-apidoc/...
 
 .PHONY: test-web
@@ -63,7 +63,19 @@ test-training: setup-training ## Run the tests of the training code.
 
 .PHONY: race
 race: setup ## Run the Go tests with the race detector.
-	go test -race $(foreach m,$(filter-out proto,$(MODULES)),./$(m)/...)
+	go test -race -timeout 30m $(foreach m,$(filter-out proto,$(MODULES)),./$(m)/...)
+
+.PHONY: chaos
+chaos: setup ## Kill, pause and cut off parts of a mesh for CHAOS_DURATION (10m) with CHAOS_SEED (drawn).
+	CHAOS_DURATION=$(or $(CHAOS_DURATION),10m) CHAOS_SEED=$(or $(CHAOS_SEED),$(shell date +%s)) go test ./cli/e2e -run '^TestChaos$$' -count=1 -v -timeout 24h
+
+.PHONY: churn
+churn: setup ## Have clients come and go for CHURN_DURATION (1h): memory and goroutines.
+	CHURN_DURATION=$(or $(CHURN_DURATION),1h) go test ./cli/e2e -run '^TestChurn$$' -count=1 -v -timeout 24h
+
+.PHONY: load
+load: ## Measure the queue: 100,000 calls, costs beside bare NATS and gRPC, scaling (docs/scaling.svg).
+	go run ./cli/e2e/load -plot docs/scaling.svg
 
 .PHONY: vet
 vet: ## go vet, every module.

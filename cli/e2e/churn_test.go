@@ -1,0 +1,144 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
+	"github.com/facestudio/facestudio/services/rpc"
+)
+
+// churnDuration is the environment variable of TestChurn.
+const churnDuration = "CHURN_DURATION"
+
+// calm is how far above its start the number of goroutines may be in the end:
+// pools of connections and of the blob store come and go.
+const calm = 40
+
+// Clients connect, create, watch, leave in the middle, cancel and disconnect. What
+// the mesh has then is what it had before.
+func TestChurn(t *testing.T) {
+	duration := 15 * time.Second
+	if text := os.Getenv(churnDuration); text != "" {
+		var err error
+		if duration, err = time.ParseDuration(text); err != nil {
+			t.Fatalf("%s: %v", churnDuration, err)
+		}
+	}
+	metrics := fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1)[0])
+	up := launch(t, "facestudio", append(upArgs(t, t.TempDir()), "--metrics-listen", metrics)...)
+	draw := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // to be repeated
+	var lives atomic.Int64
+	churn := func(until time.Time, visit func()) {
+		for time.Now().Before(until) {
+			var all sync.WaitGroup
+			for range 4 {
+				stay, cancels := time.Duration(draw.Int64N(int64(600*time.Millisecond))), draw.IntN(3) == 0
+				n := uint64(lives.Add(1))
+				all.Go(func() { comeAndGo(t, up.listen, n, stay, cancels) })
+			}
+			all.Wait()
+			visit()
+		}
+	}
+	// What is made once and kept is there after the first.
+	churn(time.Now().Add(duration/5), func() {})
+	begun := time.Now()
+	var memory, goroutines line
+	sample := func() {
+		told := scrape(t, metrics)
+		at := time.Since(begun).Hours()
+		memory.add(at, gauge(t, told, "process_resident_memory_bytes")/(1<<20))
+		goroutines.add(at, gauge(t, told, "go_goroutine_count"))
+	}
+	sample()
+	before := goroutines.first
+	churn(begun.Add(duration), sample)
+	ctx, done := context.WithTimeout(t.Context(), patience)
+	defer done()
+	for after := before + calm + 1; after > before+calm; rest(ctx) {
+		if after = gauge(t, scrape(t, metrics), "go_goroutine_count"); ctx.Err() != nil {
+			t.Fatalf("%v goroutines are left of %v", after, before)
+		}
+	}
+	t.Logf("%d clients came and went in %v: memory %.1f MiB, slope %+.2f MiB an hour; goroutines %v, slope %+.2f an hour",
+		lives.Load(), duration, memory.last, memory.slope(), goroutines.last, goroutines.slope())
+}
+
+// comeAndGo is one client: it watches twice, leaves one of the watches and perhaps
+// the generation, and hangs up.
+func comeAndGo(t *testing.T, address string, number uint64, stay time.Duration, cancels bool) {
+	conn, err := rpc.Dial(address, rpc.DialSettings{})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer func() { _ = conn.Close() }()
+	client := gatewayv1.NewGenerationServiceClient(conn)
+	ctx, done := context.WithTimeout(t.Context(), patience)
+	defer done()
+	created, err := client.CreateGeneration(ctx, &gatewayv1.CreateGenerationRequest{Generation: numbered(t, number)})
+	if err != nil {
+		t.Errorf("create: %v", err)
+		return
+	}
+	leaving, leave := context.WithTimeout(ctx, stay)
+	defer leave()
+	if stream, err := client.WatchGeneration(leaving, &gatewayv1.WatchGenerationRequest{Name: created.GetName()}); err == nil {
+		for err == nil {
+			_, err = stream.Recv()
+		}
+	}
+	if cancels {
+		if _, err := client.CancelGeneration(ctx, &gatewayv1.CancelGenerationRequest{Name: created.GetName()}); err != nil {
+			t.Errorf("cancel: %v", err)
+		}
+	}
+	stream, err := client.WatchGeneration(ctx, &gatewayv1.WatchGenerationRequest{Name: created.GetName()})
+	for err == nil {
+		_, err = stream.Recv()
+	}
+	if ctx.Err() != nil {
+		t.Errorf("%s does not end", created.GetName())
+	}
+}
+
+// gauge reads a metric without labels, or the first with some.
+func gauge(t *testing.T, text, name string) float64 {
+	t.Helper()
+	for row := range strings.Lines(text) {
+		if rest, ok := strings.CutPrefix(row, name); ok && (rest[0] == ' ' || rest[0] == '{') {
+			fields := strings.Fields(rest)
+			if v, err := strconv.ParseFloat(fields[len(fields)-1], 64); err == nil {
+				return v
+			}
+		}
+	}
+	t.Fatalf("there is no metric %s", name)
+	return 0
+}
+
+// line is a straight line through points, by least squares.
+type line struct {
+	n, x, y, xx, xy float64
+	first, last     float64
+}
+
+func (l *line) add(x, y float64) {
+	if l.n == 0 {
+		l.first = y
+	}
+	l.last = y
+	l.n++
+	l.x, l.y, l.xx, l.xy = l.x+x, l.y+y, l.xx+x*x, l.xy+x*y
+}
+
+func (l *line) slope() float64 { return (l.n*l.xy - l.x*l.y) / (l.n*l.xx - l.x*l.x) }

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	priorv1 "github.com/facestudio/facestudio/proto/gen/facestudio/prior/v1"
+	"github.com/facestudio/facestudio/services/jobqueue"
+)
+
+// throughput makes all calls and wants an answer to each.
+func throughput(ctx context.Context, h *house, o options) error {
+	stop, err := h.workers(ctx, 1, o.pipes, 0)
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	var next, failed atomic.Int64
+	var calling sync.WaitGroup
+	for range o.waiting {
+		calling.Go(func() {
+			for n := next.Add(1); n <= int64(o.calls) && ctx.Err() == nil; n = next.Add(1) {
+				if err := h.call(ctx, "load-"+strconv.FormatInt(n, 10)); err != nil {
+					failed.Add(1)
+				}
+			}
+		})
+	}
+	calling.Wait()
+	took := time.Since(begun)
+	if err := stop(); err != nil {
+		return fmt.Errorf("stop the workers: %w", err)
+	}
+	stages, err := h.q.Stages(ctx)
+	if err != nil {
+		return err
+	}
+	var left uint64
+	for _, s := range stages {
+		left += s.Waiting + s.InHand
+	}
+	fmt.Printf("%d calls, %d waiting at a time, %d slots in another process: %d not answered, %d left in the queue; %.0f a second; caller's memory at most %d MiB\n\n",
+		o.calls, o.waiting, o.pipes, failed.Load(), left, float64(o.calls)/took.Seconds(), peak())
+	if failed.Load() > 0 || left > 0 {
+		return fmt.Errorf("%d calls failed and %d are left", failed.Load(), left)
+	}
+	return nil
+}
+
+// costs compares what goes through the queue with less.
+func costs(ctx context.Context, h *house, o options) error {
+	js, err := jetstream.New(h.nc)
+	if err != nil {
+		return fmt.Errorf("open JetStream: %w", err)
+	}
+	bare, err := newBare(ctx, js)
+	if err != nil {
+		return err
+	}
+	plain, stopPlain, err := plainGRPC(ctx)
+	if err != nil {
+		return err
+	}
+	defer stopPlain()
+	stop, err := h.workers(ctx, 1, o.pipes, 0)
+	if err != nil {
+		return err
+	}
+	var number atomic.Int64
+	unique := func() string { return strconv.FormatInt(number.Add(1), 10) }
+	kinds := []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"publish, fetch, create, double ack", func(ctx context.Context) error { return bare.sequence(ctx, unique(), true) }},
+		{"publish, fetch, ack", func(ctx context.Context) error { return bare.sequence(ctx, unique(), false) }},
+		{"a call through the queue", func(ctx context.Context) error { return h.call(ctx, "cost-"+unique()) }},
+		{"a plain gRPC call", func(ctx context.Context) error {
+			_, err := plain.EmbedImage(jobqueue.WithCall(ctx, jobqueue.Call{Tenant: "load"}), &priorv1.EmbedImageRequest{})
+			return err
+		}},
+	}
+	fmt.Printf("| | a second, %d at a time | of the bare sequence | median, one at a time |\n|---|---|---|---|\n", o.pipes)
+	var base float64
+	for _, kind := range kinds {
+		rate, err := rateOf(ctx, o, kind.do)
+		if err != nil {
+			return fmt.Errorf("%s: %w", kind.name, err)
+		}
+		if base == 0 {
+			base = rate
+		}
+		median, err := medianOf(ctx, kind.do)
+		if err != nil {
+			return fmt.Errorf("%s: %w", kind.name, err)
+		}
+		fmt.Printf("| %s | %.0f | %.2f | %.2f ms |\n", kind.name, rate, rate/base, median.Seconds()*1000)
+	}
+	fmt.Println()
+	return stop()
+}
+
+// rateOf is how often something is done in a second by all pipes.
+func rateOf(ctx context.Context, o options, do func(context.Context) error) (float64, error) {
+	until := time.Now().Add(time.Duration(o.seconds) * time.Second)
+	begun := time.Now()
+	var done atomic.Int64
+	failed := make(chan error, o.pipes)
+	var pipes sync.WaitGroup
+	for range o.pipes {
+		pipes.Go(func() {
+			for time.Now().Before(until) {
+				if err := do(ctx); err != nil {
+					failed <- err
+					return
+				}
+				done.Add(1)
+			}
+		})
+	}
+	pipes.Wait()
+	select {
+	case err := <-failed:
+		return 0, err
+	default:
+		return float64(done.Load()) / time.Since(begun).Seconds(), nil
+	}
+}
+
+func medianOf(ctx context.Context, do func(context.Context) error) (time.Duration, error) {
+	took := make([]time.Duration, 501)
+	for i := range took {
+		begun := time.Now()
+		if err := do(ctx); err != nil {
+			return 0, err
+		}
+		took[i] = time.Since(begun)
+	}
+	slices.Sort(took)
+	return took[len(took)/2], nil
+}
+
+// bareStore is a stream and a bucket like the queue's, without the queue.
+type bareStore struct {
+	js       jetstream.JetStream
+	consumer jetstream.Consumer
+	kv       jetstream.KeyValue
+}
+
+func newBare(ctx context.Context, js jetstream.JetStream) (*bareStore, error) {
+	b := &bareStore{js: js}
+	_, err := js.CreateStream(ctx, jetstream.StreamConfig{
+		Name: "BARE", Subjects: []string{"bare.>"}, Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage,
+		Discard: jetstream.DiscardNew, DiscardNewPerSubject: true, MaxMsgsPerSubject: 1, MaxBytes: 1 << 30,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make a stream: %w", err)
+	}
+	b.consumer, err = js.CreateConsumer(ctx, "BARE", jetstream.ConsumerConfig{Durable: "bare", AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 8192})
+	if err != nil {
+		return nil, fmt.Errorf("make a consumer: %w", err)
+	}
+	b.kv, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: "bare", Storage: jetstream.FileStorage, LimitMarkerTTL: time.Second})
+	if err != nil {
+		return nil, fmt.Errorf("make a bucket: %w", err)
+	}
+	return b, nil
+}
+
+// sequence is what the queue exchanges with the server for one call: the work is
+// published, fetched and settled, and where asked its outcome is recorded.
+func (b *bareStore) sequence(ctx context.Context, key string, record bool) error {
+	if _, err := b.js.PublishMsg(ctx, &nats.Msg{Subject: "bare." + key}); err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	batch, err := b.consumer.Fetch(1, jetstream.FetchMaxWait(10*time.Second))
+	if err != nil {
+		return fmt.Errorf("fetch: %w", err)
+	}
+	msg := <-batch.Messages()
+	if msg == nil {
+		return fmt.Errorf("fetch: nothing came: %w", batch.Error())
+	}
+	if !record {
+		return msg.Ack()
+	}
+	if _, err := b.kv.Create(ctx, key, nil, jetstream.KeyTTL(time.Hour)); err != nil {
+		return fmt.Errorf("create: %w", err)
+	}
+	return msg.DoubleAck(ctx)
+}
+
+// plainGRPC is the same stage over gRPC on loopback.
+func plainGRPC(ctx context.Context) (priorv1.PriorServiceClient, func(), error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, nil, fmt.Errorf("listen: %w", err)
+	}
+	server := grpc.NewServer()
+	priorv1.RegisterPriorServiceServer(server, stage{})
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(listener) })
+	conn, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		server.Stop()
+		serving.Wait()
+		return nil, nil, fmt.Errorf("dial: %w", err)
+	}
+	return priorv1.NewPriorServiceClient(conn), func() {
+		_ = conn.Close()
+		server.Stop()
+		serving.Wait()
+	}, nil
+}
