@@ -206,6 +206,10 @@ func (a *arena) supervise() {
 func (a *arena) settle() {
 	a.t.Helper()
 	a.filling.Wait()
+	for _, stream := range stores {
+		// What was still on its way then.
+		a.clear(stream)
+	}
 	deadline := time.Now().Add(2 * patience)
 	for _, name := range append(a.programs(), servers...) {
 		for a.process(name).listen == "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -139,17 +140,18 @@ func (c *cluster) leader(ctx context.Context, js jetstream.JetStream, stream str
 	return 0
 }
 
-// freePorts are ports of loopback that nobody listens on at the moment.
+// freePorts are ports of loopback that nobody listens on at the moment, below
+// those that systems give to outgoing connections.
 func freePorts(t *testing.T, n int) []int {
 	t.Helper()
-	ports := make([]int, n)
-	for i := range ports {
-		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	ports := make([]int, 0, n)
+	for len(ports) < n {
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000))) //nolint:gosec // any free one
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
 		defer func() { _ = l.Close() }()
-		ports[i] = l.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // tcp was asked for
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port) //nolint:forcetypeassert // tcp was asked for
 	}
 	return ports
 }

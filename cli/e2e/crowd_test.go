@@ -30,7 +30,7 @@ func numbered(t *testing.T, number uint64) *gatewayv1.Generation {
 	g := &gatewayv1.Generation{
 		Subjects: []*gatewayv1.GenerationSubject{{Photos: []*mediav1.Picture{inline(example(t, faces[n%len(faces)]))}}},
 		Prompt:   fmt.Sprintf("portrait %d of a person", number),
-		Seed:     new(number), Steps: new(int32(30)),
+		Seed:     new(number), Steps: new(int32(20)),
 	}
 	if n%2 == 0 {
 		g.Style = inline(example(t, faces[n/len(faces)%len(faces)]))

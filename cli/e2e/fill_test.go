@@ -20,8 +20,8 @@ var junk = map[string]string{
 const junkSize = 64 << 10
 
 // fill stores into a stream until it takes nothing more, or the servers do not
-// answer. When enough is closed it takes the junk away again, however long the
-// servers take.
+// answer. When enough is closed it takes the junk away again, however long that
+// takes.
 func (a *arena) fill(stream string, enough <-chan struct{}) {
 	ctx, done := context.WithTimeout(a.t.Context(), 3*time.Second)
 	defer done()
@@ -32,6 +32,11 @@ func (a *arena) fill(stream string, enough <-chan struct{}) {
 		}
 	}
 	<-enough
+	a.clear(stream)
+}
+
+// clear takes the junk away.
+func (a *arena) clear(stream string) {
 	until := time.Now().Add(2 * patience)
 	for time.Now().Before(until) {
 		asking, answered := context.WithTimeout(a.t.Context(), 2*time.Second)

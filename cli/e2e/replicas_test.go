@@ -3,6 +3,8 @@ package e2e_test
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -95,23 +97,32 @@ func TestAClusterThatLosesItsLeaderLosesNothing(t *testing.T) {
 	if runs.Load() < calls {
 		t.Errorf("%d runs of %d calls", runs.Load(), calls)
 	}
-	empty(t, js)
+	for _, subject := range left(t, js) {
+		t.Errorf("%s is left", subject)
+	}
 }
 
-// empty waits until the work is done and nothing is left of it.
-func empty(t *testing.T, js jetstream.JetStream) {
+// left waits until the work is done and returns what is left of it.
+func left(t *testing.T, js jetstream.JetStream) []string {
 	t.Helper()
 	ctx, done := context.WithTimeout(t.Context(), patience)
 	defer done()
 	for {
 		asking, enough := context.WithTimeout(ctx, 2*time.Second)
 		work, err := js.Stream(asking, "WORK")
+		var info *jetstream.StreamInfo
+		if err == nil {
+			info, err = work.Info(asking, jetstream.WithSubjectFilter("work.>"))
+		}
 		enough()
-		if err == nil && work.CachedInfo().State.Msgs == 0 {
-			return
+		if err == nil && info.State.Msgs == 0 {
+			return nil
 		}
 		if ctx.Err() != nil {
-			t.Fatalf("work is left: %v, %v", work, err)
+			if err != nil {
+				return []string{err.Error()}
+			}
+			return slices.Sorted(maps.Keys(info.State.Subjects))
 		}
 		<-time.After(50 * time.Millisecond)
 	}

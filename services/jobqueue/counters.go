@@ -39,9 +39,13 @@ func (q *Queue) Counters(ctx context.Context, kind string, kept time.Duration) (
 	if !validToken(kind) {
 		return nil, fmt.Errorf("%q is no kind of counters", kind)
 	}
-	want := bucketConfig(q.settings, kind, "counters, by tenant and id")
+	want := decisive(bucketConfig(q.settings, kind, "counters, by tenant and id"))
 	want.MaxAge, want.MaxBytes = kept, min(q.settings.MaxBytes, countersBytes)
-	kv, err := ensureBucket(ctx, q.js, want)
+	var kv jetstream.KeyValue
+	err := patiently(ctx, q.log, func(ctx context.Context) (err error) {
+		kv, err = ensureBucket(ctx, q.js, want)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

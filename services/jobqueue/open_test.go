@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	encoderv1 "github.com/facestudio/facestudio/proto/gen/facestudio/encoder/v1"
@@ -45,6 +47,43 @@ func TestOpenNamesWhatDiffers(t *testing.T) {
 				if !strings.Contains(err.Error(), part) {
 					t.Errorf("%q does not say %q", err, part)
 				}
+			}
+		})
+	}
+}
+
+// A server without JetStream, or without room, is named at once.
+func TestOpenNamesAServerThatCannot(t *testing.T) {
+	for name, c := range map[string]struct {
+		options server.Options
+		says    string
+	}{
+		"no JetStream": {server.Options{}, "has no JetStream"},
+		"no room":      {server.Options{JetStream: true, StoreDir: t.TempDir(), JetStreamMaxStore: 1 << 20}, "open stream WORK"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.options.DontListen, c.options.NoSigs, c.options.NoLog = true, true, true
+			srv, err := server.NewServer(&c.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			srv.Start()
+			t.Cleanup(func() {
+				srv.Shutdown()
+				srv.WaitForShutdown()
+			})
+			nc, err := nats.Connect("", nats.InProcessServer(srv))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(nc.Close)
+			begun := time.Now()
+			_, err = jobqueue.Open(within(t, time.Minute), nc, jobqueue.Settings{})
+			if err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("got %v", err)
+			}
+			if time.Since(begun) > 20*time.Second {
+				t.Error("it was waited for")
 			}
 		})
 	}

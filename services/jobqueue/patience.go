@@ -36,8 +36,11 @@ func patiently(ctx context.Context, log *slog.Logger, open func(context.Context)
 // not answer at all, has no leader or too few servers yet, or has not heard of the
 // bucket that another has just made.
 func passes(err error) bool {
+	if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
+		return false
+	}
 	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
-		return api.Code >= http.StatusInternalServerError || api.ErrorCode == errNoPeers
+		return api.Code == http.StatusServiceUnavailable || api.ErrorCode == errNoPeers
 	}
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) ||
 		errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrDisconnected) ||

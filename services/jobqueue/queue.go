@@ -192,7 +192,8 @@ func (q *Queue) open(ctx context.Context) (err error) {
 	if q.results, err = ensureBucket(ctx, js, results); err != nil {
 		return err
 	}
-	attempts := bucketConfig(s, attemptsName, "how earlier deliveries of work ended")
+	// A note that is not seen yet would count as a worker that was killed.
+	attempts := decisive(bucketConfig(s, attemptsName, "how earlier deliveries of work ended"))
 	attempts.MaxAge, attempts.MaxBytes = s.MaxAge, min(s.MaxBytes, attemptsBytes)
 	if q.attempts, err = ensureBucket(ctx, js, attempts); err != nil {
 		return err

@@ -26,16 +26,26 @@ const deadFactor = 30
 const leastVersion = "2.15"
 
 func checkServer(ctx context.Context, nc *nats.Conn, js jetstream.JetStream) error {
-	var major, minor int
 	version := nc.ConnectedServerVersion()
-	if _, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil || major < 2 || major == 2 && minor < 15 {
-		return fmt.Errorf("the NATS server has version %q; use %s or newer", version, leastVersion)
+	if version == "" {
+		return fmt.Errorf("ask the NATS server for its version: %w", nats.ErrDisconnected)
+	}
+	if err := checkVersion(version); err != nil {
+		return err
 	}
 	if _, err := js.AccountInfo(ctx); err != nil {
 		if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
 			return fmt.Errorf("the NATS server %s has no JetStream for this account; enable it: %w", nc.ConnectedUrlRedacted(), err)
 		}
 		return fmt.Errorf("ask the NATS server for its account: %w", err)
+	}
+	return nil
+}
+
+func checkVersion(version string) error {
+	var major, minor int
+	if _, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil || major < 2 || major == 2 && minor < 15 {
+		return fmt.Errorf("the NATS server has version %q; use %s or newer", version, leastVersion)
 	}
 	return nil
 }
