@@ -95,7 +95,9 @@ func TestSemanticsStatusesKeepTheirDetails(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := prior{embed: func(context.Context, *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) { return nil, want.Err() }}
+		p := prior{embed: func(context.Context, *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
+			return nil, want.Err()
+		}}
 		overBoth(t, p, denoiser{}, func(t *testing.T, ctx context.Context, conn grpc.ClientConnInterface) {
 			_, err := priorv1.NewPriorServiceClient(conn).EmbedImage(ctx, &priorv1.EmbedImageRequest{})
 			got := status.Convert(err)

@@ -18,16 +18,22 @@ const peek = 2 * time.Millisecond
 func (s *Server) slot(ctx, jobs context.Context, interactive, batch jetstream.Consumer) {
 	var faults uint64
 	idle := false
+	// Until quiet no batch work is looked for: lately there was none, and a look at
+	// nothing costs milliseconds.
+	var quiet time.Time
 	for ctx.Err() == nil {
 		var (
 			msg jetstream.Msg
 			err error
 		)
-		if !idle {
+		looks := !time.Now().Before(quiet)
+		if looks && !idle {
 			msg, err = s.fetch(interactive, peek)
 		}
-		if msg == nil && err == nil {
-			msg, err = s.fetch(batch, peek)
+		if looks && msg == nil && err == nil {
+			if msg, err = s.fetch(batch, peek); msg == nil {
+				quiet = time.Now().Add(s.settings.BatchPoll)
+			}
 		}
 		if msg == nil && err == nil && ctx.Err() == nil {
 			// The request is not ended before its time even when ctx ends: a message
