@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -96,7 +97,7 @@ func (a *arena) begin(name string) {
 	cert, key := a.servers.credentials()
 	args := []string{
 		"--nats-url", a.links[name].urls(), "--nats-ca", a.servers.file(clientCA), "--nats-cert", cert, "--nats-key", key,
-		"--nats-replicas", "3", "--nats-max-mib", fmt.Sprint(storeMiB), "--listen", a.address(name),
+		"--nats-replicas", "3", "--nats-max-mib", strconv.Itoa(storeMiB), "--listen", a.address(name),
 		"--blob-url", "file://" + filepath.Join(a.dir, "blobs"),
 		"--bundle", testkit.TinyBundleDir(a.t), "--bundle-cache", testkit.ModelCache(a.t),
 	}

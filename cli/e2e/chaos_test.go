@@ -169,7 +169,7 @@ func (a *arena) leaks(c *crowd) []string {
 		return append(found, err.Error())
 	}
 	defer q.Close()
-	busy := []string{}
+	var busy []string
 	ctx, done := context.WithTimeout(a.t.Context(), patience)
 	defer done()
 	for {
@@ -194,7 +194,7 @@ func (a *arena) leaks(c *crowd) []string {
 			found = append(found, fmt.Sprintf("%s is %v for ever", name, state))
 		}
 		if !known[name] && !known[""] {
-			found = append(found, fmt.Sprintf("%s was asked for once and made twice", name))
+			found = append(found, name+" was asked for once and made twice")
 		}
 	}
 	letters, err := q.Dead().List(ctx, jobqueue.DeadFilter{}, 100)

@@ -76,6 +76,7 @@ func TestChurn(t *testing.T) {
 // comeAndGo is one client: it watches twice, leaves one of the watches and perhaps
 // the generation, and hangs up.
 func comeAndGo(t *testing.T, address string, number uint64, stay time.Duration, cancels bool) {
+	t.Helper()
 	conn, err := rpc.Dial(address, rpc.DialSettings{})
 	if err != nil {
 		t.Error(err)

@@ -86,7 +86,7 @@ func (c *crowd) run(ctx context.Context, clients int) {
 		all.Go(func() {
 			draw := rand.New(rand.NewPCG(c.seed, uint64(i)+1)) //nolint:gosec // to be repeated
 			for n := uint64(1); ctx.Err() == nil; n++ {
-				c.live(draw, uint64(i+1)*100_000+n)
+				c.live(draw, uint64(i+1)*100_000+n) //nolint:contextcheck // what was accepted is followed to its end
 			}
 		})
 	}

@@ -75,6 +75,7 @@ func TestSemanticsMetadataArrives(t *testing.T) {
 		return answer(1), nil
 	}}
 	overBoth(t, p, denoiser{}, func(t *testing.T, ctx context.Context, conn grpc.ClientConnInterface) {
+		t.Helper()
 		ctx = metadata.AppendToOutgoingContext(ctx, "x-one", "1", "x-two", "a", "x-two", "b", "x-raw-bin", binary)
 		if _, err := priorv1.NewPriorServiceClient(conn).EmbedImage(ctx, &priorv1.EmbedImageRequest{}); err != nil {
 			t.Fatal(err)
@@ -99,6 +100,7 @@ func TestSemanticsStatusesKeepTheirDetails(t *testing.T) {
 			return nil, want.Err()
 		}}
 		overBoth(t, p, denoiser{}, func(t *testing.T, ctx context.Context, conn grpc.ClientConnInterface) {
+			t.Helper()
 			_, err := priorv1.NewPriorServiceClient(conn).EmbedImage(ctx, &priorv1.EmbedImageRequest{})
 			got := status.Convert(err)
 			if got.Code() != code || got.Message() != want.Message() || !slices.Equal(names(got), names(want)) {
@@ -129,6 +131,7 @@ func TestSemanticsDeadlinesTravel(t *testing.T) {
 		return nil, status.FromContextError(ctx.Err()).Err()
 	}}
 	overBoth(t, p, denoiser{}, func(t *testing.T, ctx context.Context, conn grpc.ClientConnInterface) {
+		t.Helper()
 		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
 		_, err := priorv1.NewPriorServiceClient(conn).EmbedImage(ctx, &priorv1.EmbedImageRequest{})
@@ -150,6 +153,7 @@ func TestSemanticsACancelReachesTheHandler(t *testing.T) {
 		return nil, status.FromContextError(ctx.Err()).Err()
 	}}
 	overBoth(t, p, denoiser{}, func(t *testing.T, ctx context.Context, conn grpc.ClientConnInterface) {
+		t.Helper()
 		ctx, cancel := context.WithCancel(ctx)
 		got := make(chan error, 1)
 		go func() {
@@ -190,6 +194,7 @@ func TestSemanticsStreamsKeepOrderAndEnd(t *testing.T) {
 				return c.end
 			}}
 			overBoth(t, prior{}, d, func(t *testing.T, ctx context.Context, conn grpc.ClientConnInterface) {
+				t.Helper()
 				stream, err := denoiserv1.NewDenoiserServiceClient(conn).Denoise(ctx, &denoiserv1.DenoiseRequest{})
 				if err != nil {
 					t.Fatal(err)
@@ -219,6 +224,7 @@ func TestSemanticsHeadersAndTrailersMayBeSet(t *testing.T) {
 		return answer(1), errors.Join(grpc.SetHeader(ctx, metadata.Pairs("h", "1")), grpc.SetTrailer(ctx, metadata.Pairs("t", "1")))
 	}}
 	overBoth(t, p, denoiser{}, func(t *testing.T, ctx context.Context, conn grpc.ClientConnInterface) {
+		t.Helper()
 		var header, trailer metadata.MD
 		_, err := priorv1.NewPriorServiceClient(conn).EmbedImage(ctx, &priorv1.EmbedImageRequest{}, grpc.Header(&header), grpc.Trailer(&trailer))
 		if err != nil {
@@ -233,6 +239,7 @@ func TestSemanticsHeadersAndTrailersMayBeSet(t *testing.T) {
 
 func TestSemanticsWhatNobodyServes(t *testing.T) {
 	overBoth(t, prior{}, denoiser{}, func(t *testing.T, ctx context.Context, conn grpc.ClientConnInterface) {
+		t.Helper()
 		err := conn.Invoke(ctx, "/facestudio.prior.v1.PriorService/Paint", &priorv1.EmbedImageRequest{}, &priorv1.EmbedImageResponse{})
 		if status.Code(err) != codes.Unimplemented {
 			t.Errorf("got %v", err)

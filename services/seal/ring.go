@@ -158,8 +158,24 @@ func (r *Ring) draw(ctx context.Context, of Scope) (*key, error) {
 	if err != nil && !errors.Is(err, ErrKeyExists) {
 		return nil, fmt.Errorf("store a data key: %w", err)
 	}
-	return r.key(ctx, of)
+	k, readErr := r.key(ctx, of)
+	// A cluster refuses a second key some moments before the first can be read.
+	for look := 0; err != nil && errors.Is(readErr, ErrDestroyed) && look < looks; look++ {
+		select {
+		case <-ctx.Done():
+		case <-time.After(lookPause):
+		}
+		k, readErr = r.key(ctx, of)
+	}
+	return k, readErr
 }
+
+// looks is how often a data key that somebody else was faster to store is looked
+// for, with lookPause between two.
+const (
+	looks     = 40
+	lookPause = 25 * time.Millisecond
+)
 
 func (r *Ring) wrap(ctx context.Context, drawn *sealv1.DataKey) ([]byte, error) {
 	plain, err := proto.Marshal(drawn)
