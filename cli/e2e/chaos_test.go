@@ -176,7 +176,7 @@ func (a *arena) leaks(c *crowd) []string {
 		if busy = slots(ctx, q); len(busy) == 0 || ctx.Err() != nil {
 			break
 		}
-		rest(ctx)
+		breathe(ctx)
 	}
 	found = append(found, busy...)
 	ctx, done = context.WithTimeout(a.t.Context(), patience)

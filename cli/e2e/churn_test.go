@@ -64,7 +64,7 @@ func TestChurn(t *testing.T) {
 	churn(begun.Add(duration), sample)
 	ctx, done := context.WithTimeout(t.Context(), patience)
 	defer done()
-	for after := before + calm + 1; after > before+calm; rest(ctx) {
+	for after := before + calm + 1; after > before+calm; breathe(ctx) {
 		if after = gauge(t, scrape(t, metrics), "go_goroutine_count"); ctx.Err() != nil {
 			t.Fatalf("%v goroutines are left of %v", after, before)
 		}

@@ -161,7 +161,7 @@ func (c *crowd) ask(ctx context.Context, life *tale, first int, what string,
 			life.wrong = append(life.wrong, fmt.Sprintf("%s at %s: %v", what, c.names[at], err))
 			return
 		}
-		rest(ctx)
+		breathe(ctx)
 	}
 	life.wrong = append(life.wrong, what+" was not answered for "+clientPatience.String())
 }
@@ -184,7 +184,7 @@ func (c *crowd) follow(ctx context.Context, life *tale, first int) {
 			life.wrong = append(life.wrong, fmt.Sprintf("watch at %s: %v", c.names[at], err))
 			return
 		}
-		rest(ctx)
+		breathe(ctx)
 	}
 	life.wrong = append(life.wrong, "it had not ended after "+clientPatience.String())
 }
@@ -225,7 +225,7 @@ func (c *crowd) fetch(ctx context.Context, life *tale, first int) {
 				life.wrong = append(life.wrong, fmt.Sprintf("get %s: %v", name, err))
 				return
 			}
-			rest(ctx)
+			breathe(ctx)
 		}
 	}
 }
@@ -236,7 +236,7 @@ func passing(err error) bool {
 	return f.Retryable || f.Kind == fault.Unavailable || f.Kind == fault.Deadline || f.Kind == fault.Exhausted
 }
 
-func rest(ctx context.Context) {
+func breathe(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 	case <-time.After(100 * time.Millisecond):
