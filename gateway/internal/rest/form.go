@@ -115,6 +115,9 @@ func badForm(err error) error {
 
 // take adds one part.
 func (f *form) take(part *multipart.Part) error {
+	if err := checkText("", part.FormName()); err != nil {
+		return err
+	}
 	g := f.request.Generation
 	name, who, _ := strings.Cut(part.FormName(), ".")
 	switch name {
@@ -210,7 +213,7 @@ func textOf(part *multipart.Part) (string, error) {
 	if len(data) > maxText {
 		return "", fault.InvalidField(part.FormName(), "it has more than %d KiB: shorten it", maxText>>10)
 	}
-	return string(data), nil
+	return string(data), checkText(part.FormName(), string(data))
 }
 
 // placement reads the index of a person, or a point as "x,y".

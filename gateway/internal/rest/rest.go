@@ -84,6 +84,10 @@ func New(conn *grpc.ClientConn, s Settings) (*API, error) {
 
 // ServeHTTP implements http.Handler.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := checkAddress(r.URL); err != nil {
+		ProblemOf(err).write(w)
+		return
+	}
 	// Base64 makes three bytes four.
 	limit := int64(a.maxMessage) / 3 * 4
 	if r.ContentLength > limit {
