@@ -88,6 +88,7 @@ func TestCallsAreNoted(t *testing.T) {
 	all()
 	service.fail = errors.New("a bug")
 	_, _ = people.DeleteSubject(t.Context(), &gatewayv1.DeleteSubjectRequest{Name: strings.Repeat("x", 1000)})
+	_, _ = people.DeleteSubject(t.Context(), &gatewayv1.DeleteSubjectRequest{Name: "x" + strings.Repeat("é", 500)})
 	list, err := log.List(t.Context(), audit.Filter{Limit: 100})
 	if err != nil {
 		t.Fatal(err)
@@ -105,6 +106,7 @@ func TestCallsAreNoted(t *testing.T) {
 		"ENROL subjects/1  OK", "USE subjects/1 generations/7 OK", "USE subjects/2 generations/7 OK", "DELETE subjects/1  OK",
 		"ENROL   UNKNOWN_SUBJECT", "USE subjects/1  UNKNOWN_SUBJECT", "USE subjects/2  UNKNOWN_SUBJECT", "DELETE subjects/1  UNKNOWN_SUBJECT",
 		"DELETE " + strings.Repeat("x", 128) + "  UNCLASSIFIED",
+		"DELETE x" + strings.Repeat("é", 63) + "  UNCLASSIFIED",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("noted %q", got)

@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"google.golang.org/grpc"
 
@@ -80,7 +81,8 @@ func (l *Log) called(ctx context.Context, req, out any, err error) {
 // maxName bounds what a caller wrote where a name belongs, bytes.
 const maxName = 128
 
-func name(text string) string { return text[:min(len(text), maxName)] }
+// name is cut between letters: entries are stored as UTF-8 alone.
+func name(text string) string { return strings.ToValidUTF8(text[:min(len(text), maxName)], "") }
 
 // maxNamed is how many names of a request are noted: as many people as a
 // generation shows, with their mixes.
