@@ -11,7 +11,7 @@ from .config import ConfigError, load
 
 # In the order in which `all` runs them. A stage is the module stages/<name>.py
 # with run(cfg, minutes, threads); it is imported only when it is asked for.
-STAGES = ("data", "face", "clip", "text", "vae", "decoder", "sharpen", "segmenter", "scenes", "prior", "identity", "unet", "export")
+STAGES = ("data", "face", "clip", "text", "vae", "decoder", "sharpen", "segmenter", "scenes", "prior", "unet", "likeness", "export")
 # Asked for by name only: takes a bundle's weights for lost checkpoints; measures a bundle; tunes for a
 # person as others do; fine-tunes and exports a Stable-Diffusion folder.
 EXTRA = ("restore", "eval", "baseline", "finetune", "stable_diffusion")

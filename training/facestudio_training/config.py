@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .models.face import FaceConfig
-from .models.identity import IdentityConfig
 from .models.prior import PriorConfig
 from .models.segmenter import SegmenterConfig
 from .models.text import TextConfig
@@ -122,11 +121,28 @@ class Unet:
     other_photo: float = 0.5  # e_f from another photo of the person, where there is one
     anime: float = 0.04  # share of pictures without a person
     weight_floor: float = 0.3  # of the loss at the noisy end
-    identity: float = 0.0  # weight of the identity loss, on predictions where signal prevails
     scenes: Shares = field(default_factory=Shares)
     compile: bool = False  # torch.compile: worth its minutes of warm-up on idle cores only
     train: Train = field(default_factory=lambda: Train(
         minutes=80, steps=20_000, batch=64, lr=1e-3, warmup=40, ema=0.997))
+
+
+@dataclass
+class Likeness:
+    """The U-Net trained on to be recognised (stages/likeness.py)."""
+
+    people: int = 16  # a step, beside train.batch pictures of the paper's loss
+    weight: float = 0.2  # of 1 - cosine
+    own: float = 0.1  # share that is asked for in the own picture
+    style_drop: float = 0.15
+    walk: int = 3  # predictions at most before the one that counts
+    first: int = 150  # that one's timestep is between first
+    last: int = 650  # and last
+    jitter: float = 0.03  # of the recogniser's crop, as a share of its half
+    grain: float = 0.05  # noise on it; pixels are -1..1
+    hidden_lr: float = 1.5e-3
+    train: Train = field(default_factory=lambda: Train(
+        minutes=60, steps=4_000, batch=24, lr=3e-4, warmup=20, ema=0.99))
 
 
 @dataclass
@@ -202,9 +218,7 @@ class Config:
     vae: Vae = field(default_factory=Vae)
     unet: Unet = field(default_factory=Unet)
     guidance: Guidance = field(default_factory=Guidance)
-    identity: IdentityConfig = field(default_factory=IdentityConfig)
-    identity_train: Train = field(default_factory=lambda: Train(
-        minutes=5, steps=4_000, batch=128, lr=1.5e-3, warmup=100, ema=0.995))
+    likeness: Likeness = field(default_factory=Likeness)
     clip: Clip = field(default_factory=Clip)
     face: Face = field(default_factory=Face)
     prior: Prior = field(default_factory=Prior)

@@ -30,11 +30,14 @@ def cpu_computes_bf16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
+def fast(device: torch.device) -> torch.dtype:
+    """bf16 on a GPU and where the processor computes in it, else float32."""
+    return torch.bfloat16 if device.type != "cpu" or cpu_computes_bf16() else torch.float32
+
+
 def autocast(device: torch.device = CPU):
-    """bf16 on a GPU and where the processor computes in it, else plain float32."""
-    if device.type == "cpu" and not cpu_computes_bf16():
-        return nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16)
+    """Arithmetic in the device's fast type."""
+    return nullcontext() if fast(device) == torch.float32 else torch.autocast(device.type, dtype=torch.bfloat16)
 
 
 def generator(device: torch.device, seed: int) -> torch.Generator:

@@ -56,6 +56,7 @@ def efforts(cfg: Config) -> dict[str, str]:
         ("vision and text encoders", "clip", "clip_train"), ("text encoder, trained on", "text", "text_train"),
         ("face encoder", "face", "face_train"), ("segmenter", "segmenter", "segmenter_train"),
         ("prior", "prior", "prior_train"), ("U-Net and guidance", "unet", "unet"),
+        ("U-Net and guidance, to be recognised", "unet", "likeness"),
     ):
         effort = told(cfg, stage, name)
         if "seconds" in effort and "images" in effort:

@@ -17,8 +17,7 @@ from ..models.guidance import GuidanceProjection
 from ..models.unet import UNet
 from ..optim import mixed
 from ..trainer import Trainer, setup
-from . import face as face_stage
-from . import identity, vae
+from . import vae
 from .mix import Batch, Mix
 
 OUTSIDE = ("guidance.", "enter", "leave", "place", ".time.", "steer", "table")
@@ -36,28 +35,27 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     t = Trainer(cfg.state("unet"), "unet", modules, cfg.unet.train, minutes, cfg.fresh,
                 optimizers=mixed(modules, cfg.unet.train, OUTSIDE, cfg.unet.hidden_lr), random=random)
     forward = compiled(unet, device, cfg.unet.compile)
-    likeness = Likeness(cfg, held) if cfg.unet.identity else None
-    alpha, batch = alphas().to(device), cfg.unet.train.batch
-    shown = time.monotonic()
+    alpha, shown = alphas().to(device), time.monotonic()
     for _ in t:
-        drawn = draw(batch)
-        count = len(drawn.latent)
-        # One timestep from each of `count` equal stretches: less noise in the loss than free draws.
-        at = ((torch.arange(count, device=device) + torch.rand(count, device=device)) * (STEPS / count)).long().clamp(max=STEPS - 1)
-        noisy, wanted = noised(drawn.latent, torch.randn_like(drawn.latent), alpha[at])
-        noisy = noisy.contiguous(memory_format=torch.channels_last)
-        with autocast(device):
-            made = forward(noisy, at.float(), drawn.context(guidance), drawn.mask)
-        error = (made.float() - wanted).square().mean((1, 2, 3))
-        loss, figures = (error * weights(alpha[at], cfg.unet.weight_floor)).mean(), {"v": error.detach().mean()}
-        if likeness:
-            figures["unlike"] = likeness(noisy, made.float(), alpha[at], drawn)
-            loss = loss + cfg.unet.identity * figures["unlike"]
-        t.step(loss, images=count, **figures)
+        drawn = draw(cfg.unet.train.batch)
+        loss, v = reconstruct(forward, guidance, drawn, alpha, cfg.unet.weight_floor)
+        t.step(loss, images=len(drawn.latent), v=v)
         if time.monotonic() - shown > SHEET_SECONDS:
             sheet(cfg, held, t)
             shown = time.monotonic()
     sheet(cfg, held, t)
+
+
+def reconstruct(forward, guidance, drawn: Batch, alpha: torch.Tensor, floor: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """The paper's loss (eq. 3), on v and weighted, and the plain error of v."""
+    device, count = drawn.latent.device, len(drawn.latent)
+    # One timestep from each of `count` equal stretches: less noise in the loss than free draws.
+    at = ((torch.arange(count, device=device) + torch.rand(count, device=device)) * (STEPS / count)).long().clamp(max=STEPS - 1)
+    noisy, wanted = noised(drawn.latent, torch.randn_like(drawn.latent), alpha[at])
+    with autocast(device):
+        made = forward(noisy.contiguous(memory_format=torch.channels_last), at.float(), drawn.context(guidance), drawn.mask)
+    error = (made.float() - wanted).square().mean((1, 2, 3))
+    return (error * weights(alpha[at], floor)).mean(), error.detach().mean()
 
 
 def build(cfg: Config) -> tuple[UNet, GuidanceProjection]:
@@ -66,10 +64,12 @@ def build(cfg: Config) -> tuple[UNet, GuidanceProjection]:
 
 
 def load(cfg: Config) -> tuple[UNet, GuidanceProjection]:
-    """The averaged weights as trained so far, in evaluation mode."""
-    path = cfg.state("unet") / "unet.safetensors"
+    """The best averaged weights there are, in evaluation mode: those of `likeness` where it ran on these."""
+    path, further = (cfg.state("unet") / f"{name}.safetensors" for name in ("unet", "likeness"))
     if not path.exists():
         raise SystemExit(f"{path} is missing: run the unet stage first")
+    if further.exists() and further.stat().st_mtime > path.stat().st_mtime:
+        path = further
     modules = torch.nn.ModuleDict(dict(zip(("unet", "guidance"), build(cfg))))
     modules.load_state_dict(load_file(str(path)))
     modules.eval()
@@ -105,29 +105,6 @@ class Draw:
         style[chance < c.both_drop + c.style_drop] = 0
         face[(chance < c.both_drop) | ((chance >= 1 - c.face_drop))] = 0
         return self.latents[row, side].float(), style, face, row
-
-
-class Likeness:
-    """How unlike the person a predicted picture is, by the recogniser of latents: mean of 1 - cosine
-    to the teacher's embedding of the true picture. Only predictions in which signal prevails count,
-    and only where the face was told."""
-
-    FROM = 0.3  # share of signal at least
-
-    def __init__(self, cfg: Config, held: pictures.Pictures):
-        device = pick(cfg.device)
-        self.net = identity.load(cfg).to(device)
-        self.taught = torch.from_numpy(face_stage.teacher_embeddings(cfg, held)).to(device)
-
-    def __call__(self, noisy, made, alpha, drawn: Batch) -> torch.Tensor:
-        wanted = self.taught[drawn.rows]
-        use = (drawn.rows >= 0) & (alpha >= self.FROM) & drawn.faces[:, 0].any(1) & wanted.any(1)
-        if not use.any():
-            return made.new_zeros(())
-        clean = (alpha.sqrt()[:, None, None, None] * noisy - (1 - alpha).sqrt()[:, None, None, None] * made)[use]
-        with autocast(clean.device):
-            found = self.net(clean.contiguous(memory_format=torch.channels_last))
-        return 1 - (found * wanted[use]).sum(1).mean()
 
 
 def photos(held: pictures.Pictures):
@@ -170,7 +147,7 @@ def sample(unet, guidance, style: torch.Tensor, face: torch.Tensor, shape: tuple
 
 
 def sheet(cfg: Config, held: pictures.Pictures, t: Trainer) -> None:
-    """<state>/unet/sheet-<step>.png of held-out people, by the averaged weights. Rows: the person;
+    """<state>/unet/<stage>-<step>.png of held-out people, by the averaged weights. Rows: the person;
     made with the person's own picture as style; the next person's picture as style, above what
     it gave; the face alone."""
     t.save()  # load() reads the file
@@ -189,5 +166,5 @@ def sheet(cfg: Config, held: pictures.Pictures, t: Trainer) -> None:
     own, styled, alone = made.reshape(3, len(at), *made.shape[1:])
     rows = [held.pixels[at], own, held.pixels[other], styled, alone]
     grid = np.concatenate([np.concatenate(list(r), 1) for r in rows])
-    Image.fromarray(grid).save(cfg.state("unet") / f"sheet-{t.at:06d}.png")
-    print(f"unet: sheet-{t.at:06d}.png", flush=True)
+    Image.fromarray(grid).save(cfg.state("unet") / f"{t.name}-{t.at:06d}.png")
+    print(f"{t.name}: {t.name}-{t.at:06d}.png", flush=True)
