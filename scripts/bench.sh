@@ -12,7 +12,7 @@ echo "$(nproc) cores, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n
 echo
 echo "== the mesh in one process: $pictures pictures by a style picture"
 bin/facestudio bench --bundle "$bundle" --pictures "$pictures" \
-  --face examples/faces/jun.jpg --style examples/faces/elena.jpg --seed 7
+  --face examples/faces/jun.jpg --style examples/faces/elena.jpg --seed 7 --steps 25 --guidance 3
 echo
 echo "== the denoiser alone"
 FACESTUDIO_BUNDLE=$PWD/$bundle go test -run '^$' -bench . -benchtime 5x ./denoiser-svc

@@ -135,8 +135,9 @@ class Likeness:
     weight: float = 0.2  # of 1 - cosine
     own: float = 0.1  # share that is asked for in the own picture
     style_drop: float = 0.15
-    walk: int = 3  # predictions at most before the one that counts
-    first: int = 150  # that one's timestep is between first
+    fewest: int = 6  # steps of the sampler's way, of which the prediction that counts is one,
+    most: int = 10  # at most
+    first: int = 60  # its timestep is between first
     last: int = 650  # and last
     jitter: float = 0.03  # of the recogniser's crop, as a share of its half
     grain: float = 0.05  # noise on it; pixels are -1..1

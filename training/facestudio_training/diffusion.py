@@ -30,12 +30,27 @@ def weights(alpha: Tensor, floor: float) -> Tensor:
     return torch.where(snr < 1, weight.clamp(min=floor), weight)
 
 
+def timesteps(steps: int) -> Tensor:
+    """Those of a sampler with trailing spacing, int64 [steps], falling from the last."""
+    return torch.arange(STEPS, 0, -STEPS / steps).round().long() - 1
+
+
+def ancestral(x: Tensor, clean: Tensor, here: Tensor, to: Tensor, noise: Tensor) -> Tensor:
+    """One step of Euler ancestral where x = sqrt(alpha) clean + sqrt(1 - alpha) e, from share here to share to:
+
+    x' = sqrt(to) clean + sqrt(1 - to - u^2) e + u noise, u^2 = (1 - to) (to - here) / (to (1 - here))
+    """
+    e = (x - here.sqrt() * clean) / (1 - here).sqrt()
+    up = (1 - to) * (to - here) / (to * (1 - here))
+    return to.sqrt() * clean + (1 - to - up).sqrt() * e + up.sqrt() * noise
+
+
 @torch.no_grad()
 def euler_ancestral(predict, noise: Tensor, steps: int, random: torch.Generator) -> Tensor:
     """From noise [B,c,h,w] to a latent. predict(x, timestep) is the guided v-prediction. random draws
     on the noise's device."""
     alpha = alphas()
-    times = torch.arange(STEPS, 0, -STEPS / steps).round().long() - 1
+    times = timesteps(steps)
     sigma = torch.cat([((1 - alpha) / alpha).sqrt()[times], torch.zeros(1)])
     x = noise * (sigma[0] ** 2 + 1).sqrt()
     for i, t in enumerate(times):

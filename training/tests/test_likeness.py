@@ -5,6 +5,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from facestudio_training import diffusion
 from facestudio_training.data import align
 from facestudio_training.data.pictures import Pictures
 from facestudio_training.stages import likeness
@@ -31,3 +32,19 @@ def test_a_persons_mean_is_over_all_the_photos():
     got = likeness.means(taught, held, np.array([0, 2]))
     half = np.sqrt(0.5)
     np.testing.assert_allclose(got, [[half, half, 0, 0], [0, 0, 1, 0]], atol=1e-6)
+
+
+def test_a_step_of_euler_ancestral():
+    def predict(x, t):
+        return torch.tanh(x + t / 1000)
+
+    noise, steps = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(1)), 5
+    want = diffusion.euler_ancestral(predict, noise, steps, torch.Generator().manual_seed(2))
+    random, alpha, times = torch.Generator().manual_seed(2), diffusion.alphas(), diffusion.timesteps(5).tolist()
+    x = noise
+    for at, to in zip(times, [*times[1:], None], strict=True):
+        here = alpha[at]
+        clean = here.sqrt() * x - (1 - here).sqrt() * predict(x, torch.tensor(float(at)))
+        if to is not None:
+            x = diffusion.ancestral(x, clean, here, alpha[to], torch.randn(x.shape, generator=random))
+    torch.testing.assert_close(clean, want, rtol=1e-4, atol=1e-4)

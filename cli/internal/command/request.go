@@ -66,7 +66,7 @@ func (w *wish) register(cmd *cobra.Command) {
 	f.StringVar(&w.prompt, "prompt", "", "what the result should show, in words")
 	f.Float32Var(&w.alpha, "alpha", 0, "weight of the style against the prompt, 0..1 (default: 1 with only a style, 0 with only a prompt, 0.5 with both)")
 	f.Uint64Var(&w.seed, "seed", 0, "seed of all noise; the same seed makes the same picture (default: drawn, and told)")
-	f.Int32Var(&w.steps, "steps", 0, "sampling steps, 1..100 (default: 25)")
+	f.Int32Var(&w.steps, "steps", 0, "sampling steps, 1..100 (default: the bundle's)")
 	f.Float32Var(&w.guidance, "guidance", 0, "classifier-free guidance scale, from 1 to the limit of the bundle (default: the bundle's)")
 	f.Int32Var(&w.count, "count", 0, "number of pictures, 1..8 (default: 1)")
 	f.Int32Var(&w.width, "width", 0, "width, pixels (default: the bundle's)")

@@ -82,7 +82,7 @@ degrees: for wide turns give a folder of your own.`,
 	f.StringArrayVar(&w.faces, "face", nil, "photo of the person; repeated: several photos of the same person")
 	f.StringVar(&w.poses, "poses", filepath.Join("examples", "faces"), "folder of the pose set: JPEG, PNG or WebP pictures of one head each")
 	f.Uint64Var(&w.seed, "seed", 0, "seed of all noise, the same for every view (default: drawn, and told)")
-	f.Int32Var(&w.steps, "steps", 0, "sampling steps, 1..100 (default: 25)")
+	f.Int32Var(&w.steps, "steps", 0, "sampling steps, 1..100 (default: the bundle's)")
 	f.Float32Var(&w.guidance, "guidance", 0, "classifier-free guidance scale (default: the bundle's)")
 	f.Float32Var(&w.strength, "strength", 0, "starts from the pose picture, noised to this share, above 0 to 1: less keeps more of its pose and look (default: from noise alone)")
 	f.StringVarP(&w.output, "output", "o", "views.png", "sheet to write, PNG")

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from ..config import Config
 from ..data import align, pictures
 from ..device import autocast, compiled, pick
-from ..diffusion import STEPS, alphas
+from ..diffusion import alphas, ancestral, timesteps
 from ..models.teachers import mobilefacenet
 from ..optim import mixed
 from ..trainer import Trainer, setup
@@ -70,7 +70,7 @@ class Asked:
 
     def __call__(self, net, guidance) -> Tensor:
         """Mean cosine of what the recogniser sees to the people who were asked for."""
-        style, who = (torch.randint(len(self.rows), (self.cfg.people,), generator=self.random, device=self.random.device) for _ in range(2))
+        style, who = ((self.uniform(self.cfg.people) * len(self.rows)).long() for _ in range(2))
         own = self.uniform(len(style)) < self.cfg.own
         who = torch.where(own, style, who)
         row = self.rows[who]
@@ -86,20 +86,20 @@ class Asked:
         return (seen.float() * self.wanted[who]).sum(1).mean()
 
     def predict(self, net, context: Tensor) -> Tensor:
-        """The latent [B,c,h,w] that is predicted after up to `walk` steps from noise, each to a noise of
-        its own; only the last prediction has a gradient."""
-        shape = (len(context), *self.draw.latents.shape[2:])
-        ends = self.cfg.first + (self.cfg.last - self.cfg.first) * float(self.uniform(1))
-        count = 1 + int(float(self.uniform(1)) * self.cfg.walk)
-        times = np.linspace(STEPS - 1, ends, count + 1).round().astype(int)
-        clean = torch.zeros(shape, device=context.device)
-        for i, at in enumerate(times):
-            a = self.alpha[at]
-            noise = torch.randn(shape, generator=self.random, device=self.random.device)
-            noisy = (a.sqrt() * clean + (1 - a).sqrt() * noise).contiguous(memory_format=torch.channels_last)
-            with torch.set_grad_enabled(i + 1 == len(times)), autocast(noisy.device):
-                v = net(noisy, torch.full((len(noisy),), float(at), device=noisy.device), context, noisy.new_ones(len(noisy), 1, *shape[2:]))
-            clean = a.sqrt() * noisy - (1 - a).sqrt() * v.float()
+        """The clean latent [B,c,h,w] that is predicted somewhere on Euler ancestral's way from noise; only
+        this prediction has a gradient."""
+        c, shape = self.cfg, (len(context), *self.draw.latents.shape[2:])
+        times = timesteps(self.integer(c.fewest, c.most)).tolist()
+        fit = [i for i, at in enumerate(times) if c.first <= at <= c.last]
+        stop = fit[self.integer(0, len(fit) - 1)]
+        x, mask = self.normal(*shape), context.new_ones(len(context), 1, *shape[2:])
+        for i, at in enumerate(times[:stop + 1]):
+            here = self.alpha[at]
+            with torch.set_grad_enabled(i == stop), autocast(x.device):
+                v = net(x.contiguous(memory_format=torch.channels_last), x.new_full((len(x),), float(at)), context, mask)
+            clean = here.sqrt() * x - (1 - here).sqrt() * v.float()
+            if i < stop:
+                x = ancestral(x, clean, here, self.alpha[times[i + 1]], self.normal(*shape))
         return clean
 
     def faces(self, made: Tensor, place: Tensor) -> Tensor:
@@ -110,11 +110,18 @@ class Asked:
         theta = torch.cat([place[:, :, :2] * scale, place[:, :, 2:] + shift], 2)
         grid = F.affine_grid(theta, [len(made), 3, CROP, CROP], align_corners=False)
         crop = F.grid_sample(made, grid, mode="bilinear", align_corners=False)
-        crop = crop + self.cfg.grain * torch.randn(crop.shape, generator=self.random, device=self.random.device)
+        crop = crop + self.cfg.grain * self.normal(*crop.shape)
         return ((crop * 0.5 + 0.5 - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
 
     def uniform(self, *shape: int) -> Tensor:
         return torch.rand(*shape, generator=self.random, device=self.random.device)
+
+    def normal(self, *shape: int) -> Tensor:
+        return torch.randn(*shape, generator=self.random, device=self.random.device)
+
+    def integer(self, least: int, most: int) -> int:
+        """One of least..most."""
+        return min(most, least + int(float(self.uniform(1)) * (most - least + 1)))
 
 
 def means(taught: np.ndarray, held: pictures.Pictures, rows: np.ndarray) -> np.ndarray:
