@@ -30,9 +30,9 @@ def weights(alpha: Tensor, floor: float) -> Tensor:
     return torch.where(snr < 1, weight.clamp(min=floor), weight)
 
 
-def timesteps(steps: int) -> Tensor:
-    """Those of a sampler with trailing spacing, int64 [steps], falling from the last."""
-    return torch.arange(STEPS, 0, -STEPS / steps).round().long() - 1
+def timesteps(steps: int) -> list[int]:
+    """Those of a sampler with trailing spacing, falling from the last."""
+    return [round(STEPS - i * STEPS / steps) - 1 for i in range(steps)]
 
 
 def ancestral(x: Tensor, clean: Tensor, here: Tensor, to: Tensor, noise: Tensor) -> Tensor:
@@ -55,7 +55,7 @@ def euler_ancestral(predict, noise: Tensor, steps: int, random: torch.Generator)
     x = noise * (sigma[0] ** 2 + 1).sqrt()
     for i, t in enumerate(times):
         s, to = sigma[i], sigma[i + 1]
-        v = predict(x / (s**2 + 1).sqrt(), t.float().to(x.device))
+        v = predict(x / (s**2 + 1).sqrt(), torch.tensor(float(t), device=x.device))
         clean = x / (s**2 + 1) - v * s / (s**2 + 1).sqrt()
         up = (to**2 * (s**2 - to**2) / s**2).sqrt()
         down = (to**2 - up**2).sqrt()

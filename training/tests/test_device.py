@@ -3,6 +3,8 @@
 PyTorch's fake tensors know devices without having any, and refuse to mix them; so a step of each
 stage is taken on a GPU that need not be there, but for the backward pass."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -11,14 +13,14 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from facestudio_training import config, device, diffusion, optim
 from facestudio_training.models import face as face_model
 from facestudio_training.models.guidance import GuidanceProjection
-from facestudio_training.models.identity import LatentRecogniser
 from facestudio_training.models.prior import Prior
 from facestudio_training.models.segmenter import PersonSegmenter
 from facestudio_training.models.text import TextEncoder
 from facestudio_training.models.unet import UNet
 from facestudio_training.models.vae import Decoder, Encoder, reconstruction_loss
+from facestudio_training.models.teachers import MobileFaceNet
 from facestudio_training.models.vision import VisionTrio
-from facestudio_training.stages import clip, face, prior, segmenter, text, unet
+from facestudio_training.stages import clip, face, likeness, prior, segmenter, text, unet
 
 GPU = torch.device("cuda")
 B = 4
@@ -84,6 +86,22 @@ def test_samples(tiny):
     assert z.device.type == "cuda"
 
 
+def test_a_look_at_who_was_made(tiny):
+    net, guidance = built(tiny)
+    people, g = 3, tiny.guidance
+    asked = object.__new__(likeness.Asked)  # what __init__ fills is read from files
+    asked.cfg, asked.random, asked.device, asked.alpha = tiny.likeness, None, GPU, diffusion.alphas().to(GPU)
+    asked.rows, asked.wanted = torch.arange(people, device=GPU), torch.randn(people, 128, device=GPU)
+    asked.place, asked.integer = torch.randn(people, 2, 3, device=GPU), lambda least, most: least
+    asked.mean = asked.std = torch.ones(1, 3, 1, 1, device=GPU)
+    asked.decoder, asked.recogniser = there(lambda: Decoder(tiny.vae), lambda: MobileFaceNet().eval())
+    asked.draw = SimpleNamespace(
+        latents=torch.randn(people, 2, tiny.vae.latent_channels, 4, 4, device=GPU), style=torch.randn(people, 2, g.image_dim, device=GPU),
+        face=torch.randn(people, g.face_dim, device=GPU), photos=torch.arange(people, device=GPU),
+        first=torch.arange(people, device=GPU), count=torch.ones(people, device=GPU))
+    assert asked(net, guidance).device.type == "cuda"
+
+
 def test_a_step_of_the_picture_encoder_and_decoder(tiny):
     modules = there(lambda: torch.nn.ModuleDict({"encoder": Encoder(tiny.vae), "decoder": Decoder(tiny.vae)}))
     pixels = torch.randn(B, 3, 32, 32, device=GPU)
@@ -127,9 +145,7 @@ def test_a_step_of_the_prior(tiny):
 def test_a_forward_of_the_face_encoder_and_the_recogniser_of_latents(tiny):
     net = there(lambda: face_model.FaceEncoder(tiny.face.model))
     e = net(torch.randn(B, 3, 112, 112, device=GPU))
-    latents = there(lambda: LatentRecogniser(tiny.identity, tiny.vae.latent_channels, 8))
-    found = latents(torch.randn(B, tiny.vae.latent_channels, 8, 8, device=GPU))
-    assert e.device.type == found.device.type == "cuda"
+    assert e.device.type == "cuda"
     heads = there(lambda: face.Heads(tiny.face.model.embed, 3))
     target = torch.nn.functional.normalize(heads.teacher(e), dim=1)
     assert (1 - torch.nn.functional.cosine_similarity(target, target)).mean().device.type == "cuda"

@@ -40,7 +40,7 @@ def test_a_step_of_euler_ancestral():
 
     noise, steps = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(1)), 5
     want = diffusion.euler_ancestral(predict, noise, steps, torch.Generator().manual_seed(2))
-    random, alpha, times = torch.Generator().manual_seed(2), diffusion.alphas(), diffusion.timesteps(5).tolist()
+    random, alpha, times = torch.Generator().manual_seed(2), diffusion.alphas(), diffusion.timesteps(steps)
     x = noise
     for at, to in zip(times, [*times[1:], None], strict=True):
         here = alpha[at]

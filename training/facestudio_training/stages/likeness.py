@@ -56,17 +56,17 @@ class Asked:
     """Batches of people to be shown in others' pictures, and how like them the predictions are."""
 
     def __init__(self, cfg: Config, held: pictures.Pictures, draw: unet.Draw) -> None:
-        self.cfg, self.draw, self.random, device = cfg.likeness, draw, draw.random, draw.face.device
+        self.cfg, self.draw, self.random, self.device = cfg.likeness, draw, draw.random, draw.face.device
         taught = face.teacher_embeddings(cfg, held)
         rows = held.where("train")
         rows = rows[held.found[rows] & taught[rows].any(1)]
-        self.rows = torch.from_numpy(rows).to(device)
-        self.wanted = torch.from_numpy(means(taught, held, rows)).to(device)
-        self.place = torch.from_numpy(crops(held.points[rows], cfg.data.size)).to(device)
-        self.decoder = vae.load(cfg)[1].to(device).requires_grad_(False)
-        self.recogniser = mobilefacenet(cfg.path("teachers") / "mobilefacenet_foamliu.pt").to(device, memory_format=torch.channels_last)
-        self.mean, self.std = (torch.tensor(v, device=device)[None, :, None, None] for v in (face.MEAN, face.STD))
-        self.alpha = alphas().to(device)
+        self.rows = torch.from_numpy(rows).to(self.device)
+        self.wanted = torch.from_numpy(means(taught, held, rows)).to(self.device)
+        self.place = torch.from_numpy(crops(held.points[rows], cfg.data.size)).to(self.device)
+        self.decoder = vae.load(cfg)[1].to(self.device).requires_grad_(False)
+        self.recogniser = mobilefacenet(cfg.path("teachers") / "mobilefacenet_foamliu.pt").to(self.device, memory_format=torch.channels_last)
+        self.mean, self.std = (torch.tensor(v, device=self.device)[None, :, None, None] for v in (face.MEAN, face.STD))
+        self.alpha = alphas().to(self.device)
 
     def __call__(self, net, guidance) -> Tensor:
         """Mean cosine of what the recogniser sees to the people who were asked for."""
@@ -89,7 +89,7 @@ class Asked:
         """The clean latent [B,c,h,w] that is predicted somewhere on Euler ancestral's way from noise; only
         this prediction has a gradient."""
         c, shape = self.cfg, (len(context), *self.draw.latents.shape[2:])
-        times = timesteps(self.integer(c.fewest, c.most)).tolist()
+        times = timesteps(self.integer(c.fewest, c.most))
         fit = [i for i, at in enumerate(times) if c.first <= at <= c.last]
         stop = fit[self.integer(0, len(fit) - 1)]
         x, mask = self.normal(*shape), context.new_ones(len(context), 1, *shape[2:])
@@ -114,10 +114,10 @@ class Asked:
         return ((crop * 0.5 + 0.5 - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
 
     def uniform(self, *shape: int) -> Tensor:
-        return torch.rand(*shape, generator=self.random, device=self.random.device)
+        return torch.rand(*shape, generator=self.random, device=self.device)
 
     def normal(self, *shape: int) -> Tensor:
-        return torch.randn(*shape, generator=self.random, device=self.random.device)
+        return torch.randn(*shape, generator=self.random, device=self.device)
 
     def integer(self, least: int, most: int) -> int:
         """One of least..most."""
