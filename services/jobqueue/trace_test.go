@@ -6,6 +6,7 @@ import (
 
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/facestudio/facestudio/services/jobqueue"
 )
@@ -23,9 +24,10 @@ func TestOneTraceGoesThroughTheQueue(t *testing.T) {
 	}
 	root.End()
 	stop()
-	spans := map[string]sdk.ReadOnlySpan{}
+	// A call that waits long may publish again, so names are not unique.
+	byID, named := map[trace.SpanID]sdk.ReadOnlySpan{}, map[string]sdk.ReadOnlySpan{}
 	for _, span := range recorder.Ended() {
-		spans[span.Name()] = span
+		byID[span.SpanContext().SpanID()], named[span.Name()] = span, span
 	}
 	const method = "/facestudio.prior.v1.PriorService/EmbedImage"
 	for child, parent := range map[string]string{
@@ -34,11 +36,11 @@ func TestOneTraceGoesThroughTheQueue(t *testing.T) {
 		"queue wait " + method:    "queue publish " + method,
 		"queue process " + method: "queue publish " + method,
 	} {
-		if spans[child] == nil || spans[parent] == nil {
-			t.Fatalf("%q or %q is not among the spans %v", child, parent, spans)
+		if named[child] == nil {
+			t.Fatalf("%q is not among the spans %v", child, named)
 		}
-		if spans[child].Parent().SpanID() != spans[parent].SpanContext().SpanID() ||
-			spans[child].SpanContext().TraceID() != root.SpanContext().TraceID() {
+		above := byID[named[child].Parent().SpanID()]
+		if above == nil || above.Name() != parent || above.SpanContext().TraceID() != root.SpanContext().TraceID() {
 			t.Errorf("%q is not below %q", child, parent)
 		}
 	}
