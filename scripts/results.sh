@@ -86,5 +86,7 @@ add "one in place" --subject "jun=$faces/jun.jpg" --at jun=1 --style examples/co
 add "background kept" --face "$faces/jun.jpg" --style "$faces/marco.jpg" --background keep
 sheet several 4
 
-bin/facestudio views --server "$server" --face "$faces/elena.jpg" --seed 7 -o "$out/views.png" >/dev/null
+bin/facestudio views --server "$server" --face "$faces/elena.jpg" --seed 7 -o "$made/views.png" >/dev/null 2>&1
+show "elena in twelve poses" "$made/views.png"
+bin/facestudio sheet -o "$out/views.png" --columns 1 --size 800 "${cells[@]}" >/dev/null
 echo "$out/views.png"

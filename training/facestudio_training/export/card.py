@@ -21,8 +21,9 @@ LIMITS = """## Limits
   and busy backgrounds come out wrong.
 - Pictures of {size}x{size} pixels with one large, roughly frontal face are what it has seen; other sizes and several
   people in one picture work through the masks, not through training pictures of groups.
-- Most of the training pictures show celebrities, or people whom another generator made; how results differ by age, sex
-  and skin colour was not measured. Pictures with an estimated age under 22 (in All-Age-Faces: under 18) were left out.
+- Most of the training pictures show celebrities, or people whom another generator made; figures by sex and
+  lightness of the skin are in the repository's docs/measurements.md, by age there are none. Pictures with an estimated
+  age under 22 (in All-Age-Faces: under 18) were left out.
 - Prompts are understood as far as the template captions go: age, sex, hair, beard, glasses, smile. English only.
 """
 
