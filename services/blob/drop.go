@@ -3,7 +3,6 @@ package blob
 import (
 	"context"
 	"fmt"
-	"time"
 
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
 )
@@ -16,9 +15,9 @@ import (
 func (s *Store) Drop(ctx context.Context, tenant, retention string, blobs []*mediav1.Blob,
 	used func(context.Context) (func(*mediav1.Blob) bool, error),
 ) (dropped, kept []*mediav1.Blob, err error) {
-	first := make(map[string]time.Time)
+	first := make(map[string]string)
 	for _, b := range blobs {
-		if first[b.GetSha256()], _, err = s.Stored(ctx, tenant, retention, b); err != nil {
+		if first[b.GetSha256()], err = s.Version(ctx, tenant, retention, b); err != nil {
 			return nil, nil, fmt.Errorf("look for a blob: %w", err)
 		}
 	}
@@ -27,16 +26,16 @@ func (s *Store) Drop(ctx context.Context, tenant, retention string, blobs []*med
 		return nil, nil, err
 	}
 	for _, b := range blobs {
-		at, known := first[b.GetSha256()]
+		version, known := first[b.GetSha256()]
 		if !known {
 			continue // it is there twice
 		}
 		delete(first, b.GetSha256())
-		again, _, err := s.Stored(ctx, tenant, retention, b)
+		again, err := s.Version(ctx, tenant, retention, b)
 		if err != nil {
 			return nil, nil, fmt.Errorf("look for a blob: %w", err)
 		}
-		if inUse(b) || !again.Equal(at) {
+		if inUse(b) || again != version {
 			kept = append(kept, b)
 			continue
 		}

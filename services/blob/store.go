@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"gocloud.dev/blob"
@@ -18,6 +19,7 @@ import (
 
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
+	"github.com/facestudio/facestudio/services/config"
 	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/seal"
 )
@@ -65,9 +67,11 @@ type Sealer interface {
 }
 
 // Open opens the store at a URL: file:///an/absolute/directory, which is made
-// when missing, or mem:// for one that lives in this Store alone. All processes
-// that share a store share the keys of seals. The caller closes it.
-func Open(_ context.Context, location string, seals Sealer) (*Store, error) {
+// when missing, mem:// for one that lives in this Store alone, or a bucket as
+// gocloud.dev/blob names it, when its driver is linked in. Whether a bucket can be
+// reached shows at its first use. All processes that share a store share the keys
+// of seals. The caller closes it.
+func Open(ctx context.Context, location string, seals Sealer) (*Store, error) {
 	u, err := url.Parse(location)
 	if err != nil {
 		return nil, badURL(location, err)
@@ -92,14 +96,27 @@ func Open(_ context.Context, location string, seals Sealer) (*Store, error) {
 				"the blob directory %s cannot be opened; make it writable or name another", u.Path)
 		}
 		return &Store{bucket, seals}, nil
-	default:
+	}
+	if !blob.DefaultURLMux().ValidBucketScheme(u.Scheme) {
 		return nil, badURL(location, nil)
 	}
+	bucket, err := blob.OpenBucket(ctx, location)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Precondition, faultv1.Reason_REASON_CONFIG_INVALID, "blob-url",
+			"the bucket %s://%s cannot be opened: %v", u.Scheme, u.Host, err)
+	}
+	return &Store{bucket, seals}, nil
 }
 
 func badURL(location string, err error) error {
 	return fault.Wrap(err, fault.Precondition, faultv1.Reason_REASON_CONFIG_INVALID, "blob-url",
-		"%q is no blob store; use file:///absolute/directory or mem://", location)
+		"%q is no blob store; use file:///absolute/directory, mem:// or a bucket of a scheme that this program has a driver for (%s; the programs of cloud/cmd have more)",
+		config.RedactURL(location), strings.Join(schemes(), ", "))
+}
+
+// schemes are those that the linked drivers open, in order.
+func schemes() []string {
+	return slices.Sorted(slices.Values(blob.DefaultURLMux().BucketSchemes()))
 }
 
 // Close releases the store.

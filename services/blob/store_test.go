@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
@@ -11,6 +12,7 @@ import (
 	"github.com/facestudio/facestudio/services/blob"
 	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/seal"
+	"github.com/facestudio/facestudio/services/testkit/blobs"
 )
 
 func ring(t *testing.T) *seal.Ring {
@@ -46,33 +48,12 @@ func open(t *testing.T, location string) *blob.Store {
 	return s
 }
 
-func TestStoresKeepBytesForTheirTenant(t *testing.T) {
-	for name, location := range map[string]string{"file": "file://" + t.TempDir() + "/blobs", "memory": "mem://"} {
-		t.Run(name, func(t *testing.T) {
-			s := open(t, location)
-			data := []byte("a picture")
-			b, err := s.Put(t.Context(), "ada", blob.Week, data, "image/png")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if b.GetSize() != 9 || b.GetMediaType() != "image/png" || len(b.GetSha256()) != 64 {
-				t.Fatalf("got %v", b)
-			}
-			if _, err := s.Put(t.Context(), "ada", blob.Day, data, "image/png"); err != nil {
-				t.Fatalf("the same bytes again: %v", err)
-			}
-			got, err := s.Get(t.Context(), "ada", b)
-			if err != nil || !bytes.Equal(got, data) {
-				t.Fatalf("got %q, %v", got, err)
-			}
-			if _, err := s.Get(t.Context(), "bob", b); !fault.Is(err, faultv1.Reason_REASON_BLOB_MISSING) {
-				t.Fatalf("another tenant got %v", err)
-			}
-			b.Size++
-			if _, err := s.Get(t.Context(), "ada", b); !fault.Is(err, faultv1.Reason_REASON_BLOB_MISSING) {
-				t.Fatalf("a wrong size got %v", err)
-			}
-		})
+func TestStores(t *testing.T) {
+	for name, location := range map[string]func(*testing.T) string{
+		"file":   func(t *testing.T) string { t.Helper(); return "file://" + t.TempDir() + "/blobs" },
+		"memory": func(*testing.T) string { return "mem://" },
+	} {
+		t.Run(name, func(t *testing.T) { blobs.Run(t, location) })
 	}
 }
 
@@ -131,9 +112,19 @@ func TestBadNamesAreRefused(t *testing.T) {
 	if _, err := s.Picture(t.Context(), "ada", nil); !fault.Is(err, faultv1.Reason_REASON_INVALID_FIELD) {
 		t.Fatalf("no picture got %v", err)
 	}
-	for _, location := range []string{"", "s3://bucket", "file://host/dir", "/dir", "%"} {
-		if _, err := blob.Open(t.Context(), location, ring(t)); !fault.Is(err, faultv1.Reason_REASON_CONFIG_INVALID) {
-			t.Fatalf("%q got %v", location, err)
-		}
+}
+
+func TestPlacesThatAreNoStore(t *testing.T) {
+	for _, location := range []string{"", "s3://ada:secret@bucket", "file://host/dir", "/dir", "%"} {
+		t.Run(location, func(t *testing.T) {
+			_, err := blob.Open(t.Context(), location, ring(t))
+			if !fault.Is(err, faultv1.Reason_REASON_CONFIG_INVALID) {
+				t.Fatalf("got %v", err)
+			}
+			text := err.Error()
+			if !strings.Contains(text, "file, mem") || !strings.Contains(text, "cloud/cmd") || strings.Contains(text, "secret") {
+				t.Errorf("it says %s", text)
+			}
+		})
 	}
 }

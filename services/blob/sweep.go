@@ -29,18 +29,39 @@ const UploadedAge = 7 * 24 * time.Hour
 // Stored returns when a tenant's blob was last stored with a retention, by the
 // store's clock; false when it is not there.
 func (s *Store) Stored(ctx context.Context, tenant, retention string, b *mediav1.Blob) (time.Time, bool, error) {
+	attributes, err := s.attributes(ctx, tenant, retention, b)
+	if attributes == nil || err != nil {
+		return time.Time{}, false, err
+	}
+	return attributes.ModTime, true, nil
+}
+
+// Version tells one storing of a tenant's blob with a retention from another, also
+// of the same bytes; empty when it is not there. Times do not: those of S3 are
+// whole seconds.
+func (s *Store) Version(ctx context.Context, tenant, retention string, b *mediav1.Blob) (string, error) {
+	attributes, err := s.attributes(ctx, tenant, retention, b)
+	if attributes == nil || err != nil {
+		return "", err
+	}
+	// Of S3 it is a digest of what is stored, which no two sealings share.
+	return attributes.ETag, nil
+}
+
+// attributes returns nil when the blob is not there.
+func (s *Store) attributes(ctx context.Context, tenant, retention string, b *mediav1.Blob) (*blob.Attributes, error) {
 	key, err := s.keyOf(ctx, tenant, retention, b.GetSha256())
 	if err != nil {
-		return time.Time{}, false, err
+		return nil, err
 	}
 	attributes, err := s.bucket.Attributes(ctx, key)
 	switch {
 	case gcerrors.Code(err) == gcerrors.NotFound:
-		return time.Time{}, false, nil
+		return nil, nil
 	case err != nil:
-		return time.Time{}, false, unavailable(ctx, err)
+		return nil, unavailable(ctx, err)
 	}
-	return attributes.ModTime, true, nil
+	return attributes, nil
 }
 
 // Delete removes a tenant's blob with a retention; the same bytes with another

@@ -102,7 +102,8 @@ func open(ctx context.Context, location string) (*secrets.Keeper, error) {
 		return nil, badKey(nil, "a key-encryption key is no URL: use base64key:// with 32 bytes in base 64, or a key service's")
 	}
 	if !secrets.DefaultURLMux().ValidKeeperScheme(u.Scheme) {
-		return nil, badKey(nil, "this program has no driver for key-encryption keys of %s://: build it with gocloud.dev's driver for that, or use base64key://", u.Scheme)
+		return nil, badKey(nil, "this program has no driver for key-encryption keys of %s://, but for those of %s; the programs of cloud/cmd have more",
+			u.Scheme, strings.Join(slices.Sorted(slices.Values(secrets.DefaultURLMux().KeeperSchemes())), ", "))
 	}
 	keeper, err := secrets.OpenKeeper(ctx, location)
 	if err != nil {

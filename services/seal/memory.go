@@ -28,8 +28,12 @@ func NewInMemory(ctx context.Context) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	return New(&memory{keys: make(map[Scope]Stored)}, keeper)
+	return New(NewMemoryStore(), keeper)
 }
+
+// NewMemoryStore returns a store that is in this process' memory alone; several
+// rings can share it.
+func NewMemoryStore() Store { return &memory{keys: make(map[Scope]Stored)} }
 
 // memory is a Store in memory.
 type memory struct {

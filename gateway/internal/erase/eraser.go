@@ -34,8 +34,9 @@ const (
 
 // Blobs is where pictures are kept; *blob.Store is one.
 type Blobs interface {
-	// Stored returns when a blob was last stored with a retention.
-	Stored(ctx context.Context, tenant, retention string, b *mediav1.Blob) (time.Time, bool, error)
+	// Version tells one storing of a blob with a retention from another; empty
+	// when it is not there.
+	Version(ctx context.Context, tenant, retention string, b *mediav1.Blob) (string, error)
 	// Delete removes a blob with a retention.
 	Delete(ctx context.Context, tenant, retention string, b *mediav1.Blob) error
 	// Sweep removes what has expired.
@@ -186,30 +187,30 @@ func (e *Eraser) erase(ctx context.Context) {
 // again after it: a photo that was stored anew between the first look at it
 // and its end is left alone.
 func (e *Eraser) eraseOf(ctx context.Context, tenant string, due photos) error {
-	first := make(map[string]time.Time)
+	first := make(map[string]string)
 	for digest, b := range due {
-		at, there, err := e.blobs.Stored(ctx, tenant, retention, b)
+		version, err := e.blobs.Version(ctx, tenant, retention, b)
 		if err != nil {
 			return err
 		}
-		if there {
-			first[digest] = at
+		if version != "" {
+			first[digest] = version
 		}
 	}
 	used, err := e.used(ctx, tenant)
 	if err != nil {
 		return err
 	}
-	for digest, at := range first {
+	for digest, version := range first {
 		if used[digest] != nil {
 			// The end of the generation that uses it makes it due again.
 			continue
 		}
-		again, there, err := e.blobs.Stored(ctx, tenant, retention, due[digest])
+		again, err := e.blobs.Version(ctx, tenant, retention, due[digest])
 		if err != nil {
 			return err
 		}
-		if !there || !again.Equal(at) {
+		if again != version {
 			continue
 		}
 		if err := e.blobs.Delete(ctx, tenant, retention, due[digest]); err != nil {

@@ -23,8 +23,9 @@ const (
 
 // Blobs is where photos are kept; *blob.Store is one.
 type Blobs interface {
-	// Stored returns when a blob was last stored with a retention.
-	Stored(ctx context.Context, tenant, retention string, b *mediav1.Blob) (time.Time, bool, error)
+	// Version tells one storing of a blob with a retention from another; empty
+	// when it is not there.
+	Version(ctx context.Context, tenant, retention string, b *mediav1.Blob) (string, error)
 	// Delete removes a blob with a retention.
 	Delete(ctx context.Context, tenant, retention string, b *mediav1.Blob) error
 }
@@ -84,9 +85,9 @@ func (r *Remover) Drop(ctx context.Context, key jobqueue.RecordKey, photos []*me
 	if len(photos) == 0 {
 		return nil, nil, nil
 	}
-	first := make([]time.Time, len(photos))
+	first := make([]string, len(photos))
 	for i, b := range photos {
-		if first[i], _, err = r.Blobs.Stored(ctx, key.Tenant, blob.Kept, b); err != nil {
+		if first[i], err = r.Blobs.Version(ctx, key.Tenant, blob.Kept, b); err != nil {
 			return nil, nil, fmt.Errorf("look for photo %d: %w", i, err)
 		}
 	}
@@ -100,11 +101,11 @@ func (r *Remover) Drop(ctx context.Context, key jobqueue.RecordKey, photos []*me
 			continue
 		}
 		done[b.GetSha256()] = true
-		again, _, err := r.Blobs.Stored(ctx, key.Tenant, blob.Kept, b)
+		again, err := r.Blobs.Version(ctx, key.Tenant, blob.Kept, b)
 		if err != nil {
 			return nil, nil, fmt.Errorf("look for photo %d: %w", i, err)
 		}
-		if used[b.GetSha256()] || !again.Equal(first[i]) {
+		if used[b.GetSha256()] || again != first[i] {
 			shared = append(shared, b)
 			continue
 		}
