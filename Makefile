@@ -3,7 +3,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
-MODULES := proto services encoder-svc prior-svc segmenter-svc denoiser-svc gateway cli
+MODULES := proto services encoder-svc prior-svc segmenter-svc denoiser-svc gateway cli cloud
 BINARIES := encoder-svc prior-svc segmenter-svc denoiser-svc gateway facestudio
 TOOLS := $(CURDIR)/bin/tools
 PYTHON := .venv/bin/python
@@ -28,6 +28,11 @@ test: test-go test-web test-api test-training ## Set up and run all tests.
 build: setup ## Build the command and every service into bin/.
 	@mkdir -p bin
 	go build -o bin/ -ldflags "-X github.com/facestudio/facestudio/cli/internal/version.Version=$(VERSION)" $(foreach b,$(BINARIES),$(if $(filter facestudio,$(b)),./cli/cmd/facestudio,./$(b)/cmd/$(b)))
+
+.PHONY: build-cloud
+build-cloud: setup ## Build the services with the drivers of S3 and AWS KMS into bin/, in place of those without.
+	@mkdir -p bin
+	go build -o bin/ ./cloud/cmd/...
 
 .PHONY: setup
 setup: ## Fetch ONNX Runtime and the third-party models, pinned by digest.
