@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
+	"regexp"
+	"slices"
 )
 
 // problem is the response to every call that fails; the overlay defines it.
@@ -33,6 +36,9 @@ func assemble(parts [][]byte, schemas, overlay map[string]any) ([]byte, error) {
 		}
 	}
 	paths, _ := all["paths"].(map[string]any)
+	if err := flatten(paths); err != nil {
+		return nil, err
+	}
 	for _, path := range paths {
 		operations, _ := path.(map[string]any)
 		for _, operation := range operations {
@@ -49,6 +55,36 @@ func assemble(parts [][]byte, schemas, overlay map[string]any) ([]byte, error) {
 		return nil, err
 	}
 	return out.Bytes(), nil
+}
+
+// dotted is a part of a path that is a field of a field.
+var dotted = regexp.MustCompile(`\{[^{}]*\.([^{}.]+)\}`)
+
+// flatten calls the parts of paths by their last words: "{subject.name}" is
+// "{name}". OpenAPI takes paths for the same that differ in such names alone, and
+// wants them to be one.
+func flatten(paths map[string]any) error {
+	for _, path := range slices.Sorted(maps.Keys(paths)) {
+		flat := dotted.ReplaceAllString(path, "{$1}")
+		operations, ok := paths[path].(map[string]any)
+		if flat == path || !ok {
+			continue
+		}
+		for _, operation := range operations {
+			o, _ := operation.(map[string]any)
+			parameters, _ := o["parameters"].([]any)
+			for _, parameter := range parameters {
+				if p, ok := parameter.(map[string]any); ok && p["in"] == "path" {
+					p["name"] = dotted.ReplaceAllString(fmt.Sprintf("{%v}", p["name"]), "$1")
+				}
+			}
+		}
+		delete(paths, path)
+		if err := join(paths, map[string]any{flat: operations}, "/paths"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // join adds a document to another; where both say something they must agree, but
