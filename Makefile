@@ -8,6 +8,8 @@ BINARIES := encoder-svc prior-svc segmenter-svc denoiser-svc gateway facestudio
 TOOLS := $(CURDIR)/bin/tools
 PYTHON := .venv/bin/python
 API_PYTHON := .venv-api/bin/python
+EXAMPLES ?= 300
+SEED ?= $$RANDOM
 BUNDLE ?= models/facestudio-128
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
@@ -55,8 +57,12 @@ test-web: build ## Run the tests of the web page in a browser.
 	cd cli/e2e/browser && node --test --test-concurrency=1 page.test.mjs key.test.mjs
 
 .PHONY: test-api
-test-api: build setup-api ## Run the Python example before a real mesh.
+test-api: build setup-api ## Run the Python example, and some fuzzing of REST, before a real mesh.
 	$(API_PYTHON) -m pytest -q cli/e2e/api
+
+.PHONY: fuzz-api
+fuzz-api: build setup-api ## Fuzz REST before a real mesh (EXAMPLES=300 of each operation, SEED=random).
+	FUZZ_EXAMPLES=$(EXAMPLES) FUZZ_SEED=$(SEED) $(API_PYTHON) -m pytest -s cli/e2e/api/test_fuzz.py
 
 .PHONY: setup-api
 setup-api: ## Make the Python environment of examples/python and of the API's tests.
