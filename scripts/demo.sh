@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 face=${FACE:-examples/faces/jun.jpg}
-style=${STYLE:-examples/faces/marco.jpg}
+style=${STYLE:-examples/faces/erik.jpg}
 prompt=${PROMPT:-"a photo of a smiling man with black hair"}
 mkdir -p out
 
