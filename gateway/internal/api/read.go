@@ -47,6 +47,9 @@ func (s *Service) awaitEnd(ctx context.Context, key jobqueue.RecordKey, g *gatew
 	waiting, stop := context.WithTimeout(ctx, wait)
 	defer stop()
 	changes, err := s.records.Watch(waiting, key)
+	if waiting.Err() != nil {
+		return g, ctx.Err() // over before it began
+	}
 	if err != nil {
 		return nil, err
 	}
