@@ -3,10 +3,15 @@ package jobqueue_test
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -16,7 +21,11 @@ import (
 )
 
 func TestCancelStopsARunningStep(t *testing.T) {
-	h := newHouse(t, quick())
+	recorder := tracetest.NewSpanRecorder()
+	provider := sdk.NewTracerProvider(sdk.WithSpanProcessor(recorder))
+	s := quick()
+	s.Tracer = provider
+	h := newHouse(t, s)
 	started, stopped := make(chan struct{}, 1), make(chan error, 1)
 	serve(t, h.q, jobqueue.ServerSettings{Stage: "prior"}, prior{embed: func(ctx context.Context, _ *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
 		started <- struct{}{}
@@ -27,8 +36,13 @@ func TestCancelStopsARunningStep(t *testing.T) {
 	}}.register)
 	ctx, cancel := context.WithCancel(as(within(t, 10*time.Second), "ada", "one"))
 	call := h.ask(ctx)
-	joined := h.ask(as(within(t, 10*time.Second), "ada", "one"))
 	receive(t, started)
+	other, span := provider.Tracer("test").Start(as(within(t, 10*time.Second), "ada", "one"), "joins")
+	joined := h.ask(other)
+	// A call that comes after the cancel would ask anew.
+	for !published(recorder, span.SpanContext().TraceID()) {
+		pauseFor(t)
+	}
 	cancel()
 	if o := receive(t, call); status.Code(o.err) != codes.Canceled {
 		t.Errorf("the caller got %v", o.err)
@@ -40,6 +54,13 @@ func TestCancelStopsARunningStep(t *testing.T) {
 	if o := receive(t, joined); status.Code(o.err) != codes.Canceled {
 		t.Errorf("another call of the owner got %v", o.err)
 	}
+}
+
+// published tells whether the call of a trace has offered its work to the queue.
+func published(recorder *tracetest.SpanRecorder, of trace.TraceID) bool {
+	return slices.ContainsFunc(recorder.Ended(), func(s sdk.ReadOnlySpan) bool {
+		return s.SpanContext().TraceID() == of && strings.HasPrefix(s.Name(), "queue publish ")
+	})
 }
 
 func TestCancelledWorkIsNotRunAndCanBeAskedForAgain(t *testing.T) {
