@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"testing"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -187,7 +188,7 @@ func TestResourcesOverHTTP(t *testing.T) {
 		t.Errorf("the same chunk again: %v", p)
 	}
 	r.call(400, "PUT", at, "application/octet-stream", large[half:], "Content-Range", "bytes 7-9/10")
-	if u := r.call(200, "GET", at, "", nil); u["offset"] != fmt.Sprint(half) {
+	if u := r.call(200, "GET", at, "", nil); u["offset"] != strconv.Itoa(half) {
 		t.Errorf("it stands at %v", u["offset"])
 	}
 	r.call(200, "PUT", at, "application/octet-stream", large[half:], "Content-Range", rangeOf(half, len(large)))

@@ -28,18 +28,18 @@ func (s *Subjects) UpdateSubject(ctx context.Context, req *gatewayv1.UpdateSubje
 	}
 	wanted = proto.CloneOf(wanted)
 	if err := checkAbout(wanted); err != nil {
-		return nil, within("subject", err)
+		return nil, ofSubject(err)
 	}
 	_, may, err := s.set.allow(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if may.RequireConsent && slices.Contains(fields, "consent") && strings.TrimSpace(wanted.GetConsent()) == "" {
-		return nil, within("subject", noConsent())
+		return nil, ofSubject(noConsent())
 	}
 	if slices.Contains(fields, "expire_time") {
 		if err := checkExpiry(wanted, s.set.Now()); err != nil {
-			return nil, within("subject", err)
+			return nil, ofSubject(err)
 		}
 	}
 	changed, err := s.set.People.Update(ctx, key, wanted.GetEtag(), func(have *gatewayv1.Subject) error {
@@ -55,7 +55,7 @@ func (s *Subjects) UpdateSubject(ctx context.Context, req *gatewayv1.UpdateSubje
 		return nil
 	})
 	if fault.From(err) != nil && fault.From(err).Field == "etag" {
-		return nil, within("subject", err)
+		return nil, ofSubject(err)
 	}
 	return changed, err
 }
@@ -95,10 +95,10 @@ func updated(req *gatewayv1.UpdateSubjectRequest) ([]string, error) {
 	return out, nil
 }
 
-// within makes a fault about a field of a resource one about the request.
-func within(resource string, err error) error {
+// ofSubject makes a fault about a field of the subject one about the request.
+func ofSubject(err error) error {
 	if f := fault.From(err); f.Field != "" {
-		return f.At(resource)
+		return f.At("subject")
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -58,7 +59,7 @@ func comparison(call *expr.Expr_Call) (func(Entry) bool, error) {
 	if left, ok := moment(call.GetArgs()[0]); ok {
 		right, ok := moment(call.GetArgs()[1])
 		if !ok {
-			return nil, fmt.Errorf("create_time is compared with no time")
+			return nil, errors.New("create_time is compared with no time")
 		}
 		return func(e Entry) bool { return holds(left(e).Compare(right(e))) }, nil
 	}

@@ -49,7 +49,7 @@ func (a *API) createByForm(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var md metadata.MD
-	created, err := a.generations.CreateGeneration(ctx, req, grpc.Header(&md)) //nolint:contextcheck // it is r's, with the call's metadata
+	created, err := a.generations.CreateGeneration(ctx, req, grpc.Header(&md))
 	tellLimits(w, md)
 	if err != nil {
 		ProblemOf(err).write(w)

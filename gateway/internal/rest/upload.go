@@ -38,7 +38,7 @@ func (a *API) createPicture(w http.ResponseWriter, r *http.Request) {
 		ProblemOf(err).write(w)
 		return
 	}
-	stored, err := a.pictures.CreatePicture(ctx, &gatewayv1.CreatePictureRequest{ //nolint:contextcheck // it is r's, with the call's metadata
+	stored, err := a.pictures.CreatePicture(ctx, &gatewayv1.CreatePictureRequest{
 		Data: data, Sha256: r.URL.Query().Get("sha256"),
 	})
 	answer(w, stored, err)
@@ -62,7 +62,7 @@ func (a *API) appendUpload(w http.ResponseWriter, r *http.Request, path map[stri
 		ProblemOf(err).write(w)
 		return
 	}
-	upload, err := a.pictures.AppendUpload(ctx, &gatewayv1.AppendUploadRequest{ //nolint:contextcheck // it is r's, with the call's metadata
+	upload, err := a.pictures.AppendUpload(ctx, &gatewayv1.AppendUploadRequest{
 		Name: path["name"], Offset: offset, Data: data,
 	})
 	answer(w, upload, err)

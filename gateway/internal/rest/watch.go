@@ -36,7 +36,7 @@ func (a *API) watch(w http.ResponseWriter, r *http.Request, path map[string]stri
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	if ctx, err = a.call(r.WithContext(ctx), gatewayv1.GenerationService_WatchGeneration_FullMethodName); err != nil { //nolint:contextcheck // it is r's
+	if ctx, err = a.call(r.WithContext(ctx), gatewayv1.GenerationService_WatchGeneration_FullMethodName); err != nil {
 		ProblemOf(err).write(w)
 		return
 	}

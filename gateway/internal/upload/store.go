@@ -34,8 +34,10 @@ const (
 	Age = time.Hour
 	// MaxOpen is how many of a tenant may be unfinished.
 	MaxOpen = 16
-	// MinChunk and MaxChunk bound a chunk, bytes; the last may be smaller.
-	MinChunk, MaxChunk = 16 << 10, 1 << 20
+	// MinChunk is the least size of a chunk but the last, bytes.
+	MinChunk = 16 << 10
+	// MaxChunk is the largest size of a chunk, bytes.
+	MaxChunk = 1 << 20
 )
 
 const collection = "uploads/"
