@@ -120,13 +120,13 @@ func names(s *status.Status) []string {
 }
 
 func TestSemanticsDeadlinesTravel(t *testing.T) {
-	var left time.Duration
+	lefts := make(chan time.Duration, 8)
 	p := prior{embed: func(ctx context.Context, _ *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
 		at, ok := ctx.Deadline()
 		if !ok {
 			return nil, status.Error(codes.InvalidArgument, "no deadline")
 		}
-		left = time.Until(at)
+		lefts <- time.Until(at)
 		<-ctx.Done()
 		return nil, status.FromContextError(ctx.Err()).Err()
 	}}
@@ -138,7 +138,7 @@ func TestSemanticsDeadlinesTravel(t *testing.T) {
 		if status.Code(err) != codes.DeadlineExceeded {
 			t.Errorf("got %v", err)
 		}
-		if left <= 0 || left > 2*time.Second {
+		if left := receive(t, lefts); left <= 0 || left > 2*time.Second {
 			t.Errorf("the handler had %v", left)
 		}
 	})
