@@ -60,7 +60,7 @@ func binaries(t *testing.T) string {
 }
 
 // patience bounds every wait of these tests.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // process is one running program.
 type process struct {
