@@ -28,16 +28,24 @@ func withStyle(data []byte) func(*gatewayv1.Generation) {
 }
 
 // refused makes a generation that must not succeed and returns why, and whether
-// it was refused at Create already.
-func refused(t *testing.T, client gatewayv1.GenerationServiceClient, g *gatewayv1.Generation) (*fault.Fault, bool) {
+// it was refused at Create already. Each of meanwhile is called once the
+// generation is denoised.
+func refused(t *testing.T, client gatewayv1.GenerationServiceClient, g *gatewayv1.Generation, meanwhile ...func()) (*fault.Fault, bool) {
 	t.Helper()
 	created, err := client.CreateGeneration(t.Context(), &gatewayv1.CreateGenerationRequest{Generation: g})
 	if err != nil {
 		return fault.From(err), true
 	}
-	ended := await(t, client, created.GetName(), nil)
-	if ended.GetState() != gatewayv1.State_STATE_FAILED {
-		t.Fatalf("it ended as %v", ended.GetState())
+	ended := await(t, client, created.GetName(), func(p *gatewayv1.Progress) {
+		if p.GetStage() == "denoise" && p.GetStep() > 0 {
+			for _, do := range meanwhile {
+				do()
+			}
+			meanwhile = nil
+		}
+	})
+	if ended.GetState() != gatewayv1.State_STATE_FAILED || len(ended.GetPictures()) != 0 || ended.GetFault().GetRetryable() {
+		t.Fatalf("it ended as %v with %d pictures: %v", ended.GetState(), len(ended.GetPictures()), ended.GetFault())
 	}
 	return fault.FromProto(ended.GetFault()), false
 }

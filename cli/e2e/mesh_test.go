@@ -69,13 +69,16 @@ type separate struct {
 	parts map[string]*process
 	dir   string
 	conn  *grpc.ClientConn
+	// bundle is the folder of the models; the tiny bundle's unless a test says
+	// otherwise.
+	bundle string
 	// plain: the gateway calls the stages over plain gRPC.
 	plain bool
 }
 
 func inSeparateProcesses(t *testing.T, change ...func(*separate)) *separate {
 	t.Helper()
-	s := &separate{t: t, parts: map[string]*process{}, dir: t.TempDir()}
+	s := &separate{t: t, parts: map[string]*process{}, dir: t.TempDir(), bundle: testkit.TinyBundleDir(t)}
 	for _, do := range change {
 		do(s)
 	}
@@ -113,7 +116,7 @@ func (s *separate) start(name string) {
 	args := []string{
 		"--nats-url", s.nats.listen, "--listen", listen,
 		"--blob-url", "file://" + filepath.Join(s.dir, "blobs"),
-		"--bundle", testkit.TinyBundleDir(s.t), "--bundle-cache", testkit.ModelCache(s.t),
+		"--bundle", s.bundle, "--bundle-cache", testkit.ModelCache(s.t),
 	}
 	if name != "gateway" {
 		args = append(args, "--ort-library", testkit.Library(s.t), "--threads", "1")

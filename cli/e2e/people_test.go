@@ -28,6 +28,16 @@ func TestBadPeople(t *testing.T) {
 	conn, _ := inOneProcess(t, t.TempDir())
 	client := gatewayv1.NewGenerationServiceClient(conn)
 	const invalid = faultv1.Reason_REASON_INVALID_FIELD
+	subjects := gatewayv1.NewSubjectServiceClient(conn)
+	enrolled, err := subjects.CreateSubject(t.Context(), enrolling(example(t, "amara")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	deleted := func() {
+		if _, err := subjects.DeleteSubject(t.Context(), &gatewayv1.DeleteSubjectRequest{Name: enrolled.GetName()}); err != nil {
+			t.Error(err)
+		}
+	}
 	both := func(changes ...func(*gatewayv1.Generation)) func(*gatewayv1.Generation) {
 		return func(g *gatewayv1.Generation) {
 			for _, change := range changes {
@@ -77,10 +87,15 @@ func TestBadPeople(t *testing.T) {
 		{"an unknown subject", func(g *gatewayv1.Generation) {
 			g.Subjects[0] = &gatewayv1.GenerationSubject{Subject: "subjects/nobody"}
 		}, faultv1.Reason_REASON_UNKNOWN_SUBJECT, "subjects[0].subject", true},
+		{"a subject that is deleted while its generation runs", func(g *gatewayv1.Generation) {
+			g.Steps, g.PictureCount = new(int32(100)), new(int32(8))
+			g.Subjects[0] = &gatewayv1.GenerationSubject{Subject: enrolled.GetName()}
+		}, faultv1.Reason_REASON_UNKNOWN_SUBJECT, "subjects[0].subject", false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			f, early := refused(t, client, request(t, test.change))
+			// The subject's own generation alone gets so far as to be denoised.
+			f, early := refused(t, client, request(t, test.change), deleted)
 			if f.Reason != test.reason || f.Field != test.field {
 				t.Errorf("got %v at %q (%s), want %v at %q", f.Reason, f.Field, f.Message, test.reason, test.field)
 			}

@@ -111,10 +111,7 @@ func TestSeparateProcessesMakeTheSamePictures(t *testing.T) {
 	for transport, mesh := range meshes {
 		for _, kind := range kinds {
 			t.Run(transport+"/"+kind.name, func(t *testing.T) {
-				got := pictures(t, mesh.client(), request(t, kind.change...))
-				if !bytes.Equal(got[0], want[kind.name][0]) {
-					t.Error("separate processes make another picture than one process")
-				}
+				same(t, pictures(t, mesh.client(), request(t, kind.change...)), want[kind.name])
 			})
 		}
 	}

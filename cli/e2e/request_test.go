@@ -61,6 +61,12 @@ var kinds = []struct {
 	{"two people by words", []func(*gatewayv1.Generation){two, prompted, onTheCanvas}},
 	{"mix", []func(*gatewayv1.Generation){mixed}},
 	{"from the style", []func(*gatewayv1.Generation){fromStyle}},
+	{"own alphas", []func(*gatewayv1.Generation){two, prompted, ownAlphas}},
+	{"Euler", []func(*gatewayv1.Generation){sampled(denoiserv1.Sampler_SAMPLER_EULER, false)}},
+	{"DDIM", []func(*gatewayv1.Generation){sampled(denoiserv1.Sampler_SAMPLER_DDIM, false)}},
+	{"UniPC", []func(*gatewayv1.Generation){sampled(denoiserv1.Sampler_SAMPLER_UNIPC, true)}},
+	{"tall", []func(*gatewayv1.Generation){tall}},
+	{"two pictures, tried twice", []func(*gatewayv1.Generation){triedTwice, seeded(13)}},
 }
 
 // two puts two people, the second of several photos and the first by a point,
@@ -94,6 +100,23 @@ func mixed(g *gatewayv1.Generation) {
 func fromStyle(g *gatewayv1.Generation) {
 	g.Strength = new(float32(0.5))
 	g.Sampler, g.KarrasSigmas = denoiserv1.Sampler_SAMPLER_DPMPP_2M, true
+}
+
+// ownAlphas weighs the style for each of two people alone.
+func ownAlphas(g *gatewayv1.Generation) {
+	g.Subjects[0].Alpha, g.Subjects[1].Alpha = new(float32(0.25)), new(float32(0.75))
+}
+
+func sampled(sampler denoiserv1.Sampler, karras bool) func(*gatewayv1.Generation) {
+	return func(g *gatewayv1.Generation) { g.Sampler, g.KarrasSigmas = sampler, karras }
+}
+
+func tall(g *gatewayv1.Generation) { g.Width, g.Height = new(int32(32)), new(int32(64)) }
+
+// triedTwice wants more likeness than the tiny bundle's noise has, so that every
+// picture is made anew.
+func triedTwice(g *gatewayv1.Generation) {
+	g.PictureCount, g.MinSimilarity, g.MaxTries = new(int32(2)), new(float32(1)), new(int32(1))
 }
 
 // pictures makes a generation and returns its pictures.

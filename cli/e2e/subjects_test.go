@@ -114,36 +114,6 @@ func TestEnrolledSubjects(t *testing.T) {
 	samePixels(t, enrolAndUse(t, s.conn), one)
 }
 
-func TestADeletedSubjectEndsItsGeneration(t *testing.T) {
-	conn, _ := inOneProcess(t, t.TempDir())
-	subjects, generations := gatewayv1.NewSubjectServiceClient(conn), gatewayv1.NewGenerationServiceClient(conn)
-	s, err := subjects.CreateSubject(t.Context(), enrolling(example(t, "amara")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	long := func(g *gatewayv1.Generation) { g.Steps, g.PictureCount = new(int32(100)), new(int32(8)) }
-	created, err := generations.CreateGeneration(t.Context(), &gatewayv1.CreateGenerationRequest{Generation: naming(t, s.GetName(), long)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	deleted := false
-	ended := await(t, generations, created.GetName(), func(p *gatewayv1.Progress) {
-		if p.GetStage() != "denoise" || p.GetStep() < 1 || deleted {
-			return
-		}
-		deleted = true
-		if _, err := subjects.DeleteSubject(t.Context(), &gatewayv1.DeleteSubjectRequest{Name: s.GetName()}); err != nil {
-			t.Error(err)
-		}
-	})
-	f := ended.GetFault()
-	if !deleted || ended.GetState() != gatewayv1.State_STATE_FAILED || f.GetReason() != faultv1.Reason_REASON_UNKNOWN_SUBJECT ||
-		f.GetField() != "subjects[0].subject" || f.GetRetryable() || len(ended.GetPictures()) != 0 {
-		t.Errorf("deleted %t, it ended as %v with %d pictures: %v", deleted, ended.GetState(), len(ended.GetPictures()), f)
-	}
-	pictures(t, generations, request(t))
-}
-
 // TestNothingOfAPersonIsInTheFiles looks for the embedding, the photo and what
 // was asked for in all files of the queue and of the blob store, while the
 // subject is enrolled and used, and after it was deleted.
