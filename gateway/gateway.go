@@ -141,7 +141,9 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 	s.subjects = s.serveSubjects(env, stages, queue, settings)
 	s.bundles = api.NewBundles(env.Bundle.Digest(), manifest)
 	s.serveAssets(env, settings)
-	flowing := flow.Settings{Framing: manifest.Framing, Subjects: s.people.embeddings}
+	flowing := flow.Settings{
+		Framing: manifest.Framing, Similarity: manifest.FaceEncoder.Similarity, Subjects: s.people.embeddings,
+	}
 	if queue != nil {
 		flowing.Forget = queue.Forget
 	}

@@ -156,6 +156,12 @@ func TestOpenRefuses(t *testing.T) {
 			f.object("sampling")["steps"] = 0
 			f.object("style_face_mask")["fill"] = 300
 		}, "bundle.json", []string{`name "Bad Name"`, `noise_version is "dice"`, "beta_end", "sampling.steps", "style_face_mask.fill must be 0..255"}},
+		"a similarity that cannot be": {func(f *folder) {
+			f.object("face_encoder")["similarity"] = map[string]any{"strangers": map[string]any{"mean": 1, "deviation": 0}, "blend_share": 1.5}
+		}, "bundle.json", []string{"similarity.strangers.mean must be a cosine", "strangers.deviation must be between", "blend_share must be between"}},
+		"a similarity without its share": {func(f *folder) {
+			f.object("face_encoder")["similarity"] = map[string]any{"strangers": map[string]any{"mean": 0.1, "deviation": 0.1}}
+		}, "bundle.json", []string{"face_encoder.similarity.blend_share is missing"}},
 		"widths that disagree": {func(f *folder) { f.object("embeddings")["image"] = 7 }, "bundle.json", []string{"embeddings.image is 7, the image encoders' dim add up to"}},
 		"not JSON":             {func(f *folder) { f.manifest = nil }, "bundle.json", []string{"must be a JSON object"}},
 		"not fetched":          {func(f *folder) { f.entry("face_detector.onnx")["sha256"] = strings.Repeat("0", 64) }, "face_detector.onnx", []string{"was not fetched yet", "run scripts/setup-models.sh"}},
@@ -177,6 +183,26 @@ func TestOpenRefuses(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestOpenTellsTheSimilarityOfFaces(t *testing.T) {
+	f := copyTiny(t)
+	f.object("face_encoder")["similarity"] = map[string]any{"strangers": map[string]any{"mean": -0.01, "deviation": 0.07}, "blend_share": 0.35}
+	o := bundle.Options{Cache: testkit.ModelCache(t)}
+	if err := f.open(o); err != nil {
+		t.Fatal(err)
+	}
+	opened, err := bundle.Open(f.dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := bundle.Similarity{Strangers: bundle.Spread{Mean: -0.01, Deviation: 0.07}, BlendShare: 0.35}
+	if got := opened.Manifest.FaceEncoder.Similarity; got == nil || *got != want {
+		t.Errorf("the similarity is %v", got)
+	}
+	if testkit.TinyBundle(t).Manifest.FaceEncoder.Similarity != nil {
+		t.Error("the tiny bundle tells a similarity, of random weights")
 	}
 }
 

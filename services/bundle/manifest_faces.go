@@ -21,6 +21,28 @@ type FaceEncoder struct {
 	Fill string `json:"fill"`
 	// Template is where the landmarks belong.
 	Template Template `json:"template"`
+	// Similarity tells how similar its embeddings are; may be left out.
+	Similarity *Similarity `json:"similarity,omitempty"`
+}
+
+// Similarity is what the cosine of two embeddings says of two faces. It belongs
+// to a face encoder, and its blend share to what the U-Net makes of a face as
+// well.
+type Similarity struct {
+	// Strangers is the cosine of photos of two different people, none of whom the
+	// encoder was trained on.
+	Strangers Spread `json:"strangers"`
+	// BlendShare is how strong the second of two people must be in a face, as a
+	// share of the first, for the face to be a blend of both: above 0, below 1.
+	BlendShare float64 `json:"blend_share"`
+}
+
+// Spread is how a figure is distributed.
+type Spread struct {
+	// Mean is -1..1 of a cosine.
+	Mean float64 `json:"mean"`
+	// Deviation is the standard deviation, above 0.
+	Deviation float64 `json:"deviation"`
 }
 
 // Framing is how a photo is put on the canvas.

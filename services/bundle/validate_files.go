@@ -31,6 +31,11 @@ func (m *Manifest) validateFaces(p *problems) {
 	p.pixels("face_encoder", m.FaceEncoder.Pixels)
 	p.oneOf("face_encoder.fill", m.FaceEncoder.Fill, "black", "edge")
 	p.template("face_encoder.template", m.FaceEncoder.Template, d.Points)
+	if s := m.FaceEncoder.Similarity; s != nil {
+		p.check(s.Strangers.Mean >= -1 && s.Strangers.Mean < 1, "face_encoder.similarity.strangers.mean", "must be a cosine below 1, it is %g", s.Strangers.Mean)
+		p.check(s.Strangers.Deviation > 0 && s.Strangers.Deviation < 1, "face_encoder.similarity.strangers.deviation", "must be between 0 and 1")
+		p.check(s.BlendShare > 0 && s.BlendShare < 1, "face_encoder.similarity.blend_share", "must be between 0 and 1")
+	}
 	p.oneOf("framing.fill", m.Framing.Fill, "edge", "black")
 	p.template("framing.template", m.Framing.Template, d.Points)
 	p.check(m.StyleFaceMask.Scale > 0 && m.StyleFaceMask.Scale <= 8, "style_face_mask.scale", "must be above 0, at most 8")

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 
+	"github.com/facestudio/facestudio/gateway/internal/verdict"
 	denoiserv1 "github.com/facestudio/facestudio/proto/gen/facestudio/denoiser/v1"
 	encoderv1 "github.com/facestudio/facestudio/proto/gen/facestudio/encoder/v1"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
@@ -68,6 +69,8 @@ type Blobs interface {
 type Settings struct {
 	// Framing is how the style picture is put on the canvas.
 	Framing bundle.Framing
+	// Similarity is that of the bundle's face encoder; nil: it is not told.
+	Similarity *bundle.Similarity
 	// Limits bound what is decoded.
 	Limits imaging.Limits
 	// Subjects has the enrolled subjects; nil: there are none.
@@ -107,6 +110,7 @@ type Flow struct {
 	stages Stages
 	blobs  Blobs
 	set    Settings
+	levels verdict.Levels
 	// decoders bounds the style pictures that are pixels in memory.
 	decoders *semaphore.Weighted
 }
@@ -117,7 +121,7 @@ const maxDecoders = 2
 
 // New returns a flow over the stages.
 func New(stages Stages, blobs Blobs, s Settings) *Flow {
-	return &Flow{stages: stages, blobs: blobs, set: s, decoders: semaphore.NewWeighted(maxDecoders)}
+	return &Flow{stages: stages, blobs: blobs, set: s, levels: verdict.LevelsOf(s.Similarity), decoders: semaphore.NewWeighted(maxDecoders)}
 }
 
 // Run makes the pictures of a generation. The result's verdicts are also set

@@ -68,7 +68,7 @@ func (r *run) verify(ctx context.Context, index int, picture *mediav1.Picture, w
 	if r.want.MinSimilarity != nil {
 		least = float64(r.want.GetMinSimilarity())
 	}
-	out := seen(verdict.Judge(faces, judged(who, what), least), faces, who)
+	out := seen(r.levels.Judge(faces, judged(who, what), least), faces, who)
 	for i, face := range response.GetFaces() {
 		out.faces[i].Yaw = face.GetFace().Yaw
 	}

@@ -76,7 +76,7 @@ type Verdict struct {
 // Judge says who the faces are. Each person is at most one face, and the
 // assignment is the one with the greatest similarity in all, a face at the
 // person's place counting a little more. least is the wanted similarity; -1: any.
-func Judge(faces []Face, people []Person, least float64) Verdict {
+func (l Levels) Judge(faces []Face, people []Person, least float64) Verdict {
 	v := Verdict{Similarities: make([][]float64, len(faces))}
 	for i, f := range faces {
 		if f.Embedding == nil {
@@ -88,15 +88,15 @@ func Judge(faces []Face, people []Person, least float64) Verdict {
 		}
 	}
 	v.Of = assign(len(faces), len(people), func(i, j int) (float64, bool) {
-		return weight(v.Similarities[i], faces[i], people, j)
+		return l.weight(v.Similarities[i], faces[i], people, j)
 	})
 	for i, f := range faces {
 		if f.Embedding != nil {
-			v.blended(i, f, people)
+			v.blended(i, f, people, l)
 		}
 	}
 	for j := range people {
-		v.look(j, faces, people, least)
+		v.look(j, faces, people, least, l)
 	}
 	return v
 }
@@ -127,7 +127,7 @@ func (v Verdict) Score(people int) float64 {
 // weight is how well a face would do as person j; false: not at all. Away from
 // the person's place only a likeness counts, so that a bystander is not taken
 // for a person who is missing.
-func weight(similarities []float64, f Face, people []Person, j int) (float64, bool) {
+func (l Levels) weight(similarities []float64, f Face, people []Person, j int) (float64, bool) {
 	if similarities == nil {
 		return 0, false
 	}
@@ -137,9 +137,9 @@ func weight(similarities []float64, f Face, people []Person, j int) (float64, bo
 	case place == nil:
 		return s, true
 	case stands(f.Box, *place):
-		return s + placeBonus, true
+		return s + l.Place, true
 	default:
-		return s, s >= stranger
+		return s, s >= l.Stranger
 	}
 }
 
@@ -150,7 +150,7 @@ func stands(face, place imaging.Box) bool {
 }
 
 // look adds what is wrong with person j.
-func (v *Verdict) look(j int, faces []Face, people []Person, least float64) {
+func (v *Verdict) look(j int, faces []Face, people []Person, least float64, l Levels) {
 	warn := func(kind Kind, face int, others []int, format string, args ...any) {
 		v.Warnings = append(v.Warnings, Warning{
 			Kind: kind, People: append([]int{j}, others...), Face: face, Message: fmt.Sprintf(format, args...),
@@ -168,7 +168,7 @@ func (v *Verdict) look(j int, faces []Face, people []Person, least float64) {
 		return
 	}
 	s := v.Similarities[face][j]
-	if s < stranger {
+	if s < l.Stranger {
 		warn(Missing, face, nil, "%s is missing: the face that should be theirs has similarity %.2f, as strangers have", name, s)
 		return
 	}

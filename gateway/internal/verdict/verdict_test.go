@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/facestudio/facestudio/gateway/internal/verdict"
+	"github.com/facestudio/facestudio/services/bundle"
 	"github.com/facestudio/facestudio/services/imaging"
 )
 
@@ -23,6 +24,8 @@ func unit(v ...float64) []float32 {
 	}
 	return out
 }
+
+var levels = verdict.LevelsOf(nil)
 
 var (
 	ada, bob    = unit(1), unit(0, 1)
@@ -77,7 +80,7 @@ func TestJudge(t *testing.T) {
 		"a mix that is one":     {[]verdict.Face{at(left, unit(5, 1))}, mix, -1, []int{0}, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := verdict.Judge(c.faces, c.people, c.least)
+			v := levels.Judge(c.faces, c.people, c.least)
 			if !slices.Equal(v.Of, c.of) || !slices.Equal(kinds(v), c.kinds) {
 				t.Errorf("faces are %v, want %v; warnings %+v, want %v", v.Of, c.of, v.Warnings, c.kinds)
 			}
@@ -94,14 +97,14 @@ func TestJudge(t *testing.T) {
 
 func TestScore(t *testing.T) {
 	people := []verdict.Person{someone("ada", ada, nil), someone("bob", bob, nil)}
-	both := verdict.Judge([]verdict.Face{at(left, unit(4, 0, 3)), at(right, unit(0, 3, 4))}, people, -1)
+	both := levels.Judge([]verdict.Face{at(left, unit(4, 0, 3)), at(right, unit(0, 3, 4))}, people, -1)
 	if got := both.Score(2); math.Abs(got-0.6) > 1e-6 {
 		t.Errorf("score %v, want 0.6", got)
 	}
 	if s, ok := both.Similarity(0); !ok || math.Abs(s-0.8) > 1e-6 {
 		t.Errorf("similarity %v, %v", s, ok)
 	}
-	one := verdict.Judge([]verdict.Face{at(left, ada)}, people, -1)
+	one := levels.Judge([]verdict.Face{at(left, ada)}, people, -1)
 	if got := one.Score(2); got != -1 {
 		t.Errorf("score %v, want -1", got)
 	}
@@ -125,13 +128,13 @@ func TestOrderOfPeople(t *testing.T) {
 		for i := range faces {
 			faces[i] = at(imaging.Box{X: float64(60 * chance.IntN(3))}, random())
 		}
-		want := verdict.Judge(faces, people, 0.3)
+		want := levels.Judge(faces, people, 0.3)
 		order := chance.Perm(len(people))
 		turned := make([]verdict.Person, len(people))
 		for i, from := range order {
 			turned[i] = people[from]
 		}
-		got := verdict.Judge(faces, turned, 0.3)
+		got := levels.Judge(faces, turned, 0.3)
 		for i, of := range got.Of {
 			if of != verdict.Nobody {
 				of = order[of]
@@ -158,7 +161,7 @@ func TestAssignmentIsTheBest(t *testing.T) {
 		for i := range faces {
 			faces[i] = at(left, unit(chance.NormFloat64(), chance.NormFloat64(), chance.NormFloat64(), 1))
 		}
-		v := verdict.Judge(faces, people, -1)
+		v := levels.Judge(faces, people, -1)
 		sum := func(of []int) (int, float64) {
 			given, total := 0, 0.0
 			for i, j := range of {
@@ -187,6 +190,26 @@ func TestAssignmentIsTheBest(t *testing.T) {
 	}
 }
 
+// Another face encoder has other similarities: what it tells of strangers moves
+// the levels.
+func TestLevelsAreThoseOfTheEncoder(t *testing.T) {
+	sharp := verdict.LevelsOf(&bundle.Similarity{Strangers: bundle.Spread{Mean: 0.25, Deviation: 0.125}, BlendShare: 0.5})
+	if sharp != (verdict.Levels{Stranger: 0.375, Place: 0.125, Blend: 0.5}) {
+		t.Errorf("the levels are %+v", sharp)
+	}
+	one := []verdict.Person{someone("ada", ada, nil)}
+	faint := []verdict.Face{at(left, unit(1, 0, 0, 4))}
+	if got := levels.Judge(faint, one, -1); len(got.Warnings) != 0 {
+		t.Errorf("warnings %+v", got.Warnings)
+	}
+	if got := sharp.Judge(faint, one, -1); !slices.Equal(kinds(got), []verdict.Kind{verdict.Missing}) {
+		t.Errorf("warnings %+v", got.Warnings)
+	}
+	if mix := unit(5, 2.2); !levels.IsBlend(mix, ada, bob) || sharp.IsBlend(mix, ada, bob) {
+		t.Error("the share of a blend is not the encoder's")
+	}
+}
+
 func TestShares(t *testing.T) {
 	// Two people who are like each other: a face of one has nothing of the other.
 	a, b := unit(1), unit(0.6, 0.8)
@@ -198,7 +221,7 @@ func TestShares(t *testing.T) {
 	if x, y, ok = verdict.Shares(half, a, b); !ok || math.Abs(x-y) > 1e-6 {
 		t.Errorf("shares of a 50:50 mix %v and %v, %v", x, y, ok)
 	}
-	if verdict.IsBlend(unit(1, 0, 1), a, b) || !verdict.IsBlend(half, a, b) {
+	if levels.IsBlend(unit(1, 0, 1), a, b) || !levels.IsBlend(half, a, b) {
 		t.Error("a likeness counts as a blend, or a mix does not")
 	}
 	if _, _, ok := verdict.Shares(a, a, unit(1, 0.1)); ok {
