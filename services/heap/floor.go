@@ -41,8 +41,10 @@ type Floor struct {
 }
 
 // Hold returns to the system what starting took and is free now, which otherwise
-// goes little by little, and then keeps the heap's size at the start of a
-// collection at size bytes, until Release. It is for a process that has started,
+// goes little by little, takes the memory of a heap of size bytes, which otherwise
+// comes little by little as the heap spreads over its pages, and then keeps the
+// heap's size at the start of a collection at size bytes, until Release. It is for
+// a process that has started,
 // and a setting of all of it. When the operator has set GOGC or GOMEMLIMIT it does
 // nothing.
 func Hold(size uint64) *Floor {
@@ -56,7 +58,27 @@ func Hold(size uint64) *Floor {
 	f.percent = f.wanted()
 	f.original = debug.SetGCPercent(f.percent)
 	f.watch()
+	touch(size + size/10) // as much more as the runtime lets a heap keep
 	return f
+}
+
+// touch has the pages of a heap of size bytes resident. What it takes is free again
+// when it returns, and is what the heap grows into.
+func touch(size uint64) {
+	const chunk, page = 256 << 10, 4 << 10
+	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"}}
+	metrics.Read(samples)
+	held := samples[0].Value.Uint64() + samples[1].Value.Uint64()
+	var taken [][]byte
+	for ; held < size; held += chunk {
+		b := make([]byte, chunk)
+		for i := 0; i < len(b); i += page {
+			b[i] = 1
+		}
+		taken = append(taken, b)
+	}
+	runtime.KeepAlive(taken)
+	runtime.GC() // or the next collection would count it as live, and set its goal by that
 }
 
 // Release gives the collector its earlier setting back.

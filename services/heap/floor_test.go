@@ -37,14 +37,7 @@ func goal() uint64 {
 }
 
 func TestFloorHoldsTheGoalWhileTheLiveHeapGrows(t *testing.T) {
-	for _, name := range []string{"GOGC", "GOMEMLIMIT"} {
-		if old, set := os.LookupEnv(name); set {
-			t.Setenv(name, old) // restores it
-			if err := os.Unsetenv(name); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	unset(t)
 	const floor = 64 << 20
 	f := heap.Hold(floor)
 	defer f.Release()
@@ -64,6 +57,33 @@ func TestFloorHoldsTheGoalWhileTheLiveHeapGrows(t *testing.T) {
 	before := debug.SetGCPercent(100)
 	if before != 100 {
 		t.Errorf("after the release GOGC is %d", before)
+	}
+}
+
+// unset takes the operator's settings out of the test's environment.
+func unset(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"GOGC", "GOMEMLIMIT"} {
+		if old, set := os.LookupEnv(name); set {
+			t.Setenv(name, old) // restores it
+			if err := os.Unsetenv(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func TestHoldTakesTheMemoryOfTheFloorAtOnce(t *testing.T) {
+	unset(t)
+	const floor = 64 << 20
+	defer heap.Hold(floor).Release()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	if resident := m.HeapSys - m.HeapReleased; resident < floor {
+		t.Errorf("%d of %d bytes are resident", resident, floor)
+	}
+	if m.HeapAlloc > floor/2 {
+		t.Errorf("%d bytes are still in use", m.HeapAlloc)
 	}
 }
 
