@@ -139,11 +139,17 @@ class Likeness:
     most: int = 10  # at most
     first: int = 60  # its timestep is between first
     last: int = 650  # and last
+    groups: float = 0.4  # share of steps that ask for several people
+    elsewhere: float = 0.3  # share of the others that are asked for in moved and stylised pictures
+    adversarial: float = 0.02  # weight of the critics' verdict
+    critic: int = 32  # channels of the picture's critic
+    critic_warmup: int = 60
+    critic_lr: float = 1e-3
     jitter: float = 0.03  # of the recogniser's crop, as a share of its half
     grain: float = 0.05  # noise on it; pixels are -1..1
     hidden_lr: float = 1.5e-3
     train: Train = field(default_factory=lambda: Train(
-        minutes=60, steps=4_000, batch=24, lr=3e-4, warmup=20, ema=0.99))
+        minutes=60, steps=4_000, batch=16, lr=3e-4, warmup=20, ema=0.99))
 
 
 @dataclass

@@ -12,6 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from facestudio_training import config, device, diffusion, optim
 from facestudio_training.models import face as face_model
+from facestudio_training.models.critic import Critic, FaceCritic
 from facestudio_training.models.guidance import GuidanceProjection
 from facestudio_training.models.prior import Prior
 from facestudio_training.models.segmenter import PersonSegmenter
@@ -20,7 +21,7 @@ from facestudio_training.models.unet import UNet
 from facestudio_training.models.vae import Decoder, Encoder, reconstruction_loss
 from facestudio_training.models.teachers import MobileFaceNet
 from facestudio_training.models.vision import VisionTrio
-from facestudio_training.stages import clip, face, likeness, prior, segmenter, text, unet
+from facestudio_training.stages import asked, clip, face, likeness, prior, segmenter, text, unet
 
 GPU = torch.device("cuda")
 B = 4
@@ -88,18 +89,26 @@ def test_samples(tiny):
 
 def test_a_look_at_who_was_made(tiny):
     net, guidance = built(tiny)
-    people, g = 3, tiny.guidance
-    asked = object.__new__(likeness.Asked)  # what __init__ fills is read from files
-    asked.cfg, asked.random, asked.device, asked.alpha = tiny.likeness, None, GPU, diffusion.alphas().to(GPU)
-    asked.rows, asked.wanted = torch.arange(people, device=GPU), torch.randn(people, 128, device=GPU)
-    asked.place, asked.integer = torch.randn(people, 2, 3, device=GPU), lambda least, most: least
-    asked.mean = asked.std = torch.ones(1, 3, 1, 1, device=GPU)
-    asked.decoder, asked.recogniser = there(lambda: Decoder(tiny.vae), lambda: MobileFaceNet().eval())
-    asked.draw = SimpleNamespace(
-        latents=torch.randn(people, 2, tiny.vae.latent_channels, 4, 4, device=GPU), style=torch.randn(people, 2, g.image_dim, device=GPU),
+    people, g, c = 3, tiny.guidance, tiny.vae.latent_channels
+    requests = object.__new__(asked.Requests)  # what the three's __init__ fills is read from files
+    requests.cfg, requests.device, requests.places = tiny.likeness, GPU, {}
+    requests.mix = SimpleNamespace(uniform=lambda *shape: torch.rand(*shape, device=GPU))
+    requests.rows, requests.wanted = torch.arange(people, device=GPU), torch.randn(people, 128, device=GPU)
+    requests.place = torch.randn(people, 2, 3, device=GPU)
+    requests.draw = SimpleNamespace(
+        latents=torch.randn(people, 2, c, 4, 4, device=GPU), style=torch.randn(people, 2, g.image_dim, device=GPU),
         face=torch.randn(people, g.face_dim, device=GPU), photos=torch.arange(people, device=GPU),
         first=torch.arange(people, device=GPU), count=torch.ones(people, device=GPU))
-    assert asked(net, guidance).device.type == "cuda"
+    walk = object.__new__(likeness.Walk)
+    walk.cfg, walk.random, walk.device, walk.alpha = tiny.likeness, None, GPU, diffusion.alphas().to(GPU)
+    walk.integer = lambda least, most: least
+    verdict = object.__new__(likeness.Verdict)
+    verdict.cfg, verdict.random, verdict.mean, verdict.std = tiny.likeness, None, *torch.ones(2, 1, 3, 1, 1, device=GPU)
+    verdict.decoder, verdict.recogniser = there(lambda: Decoder(tiny.vae), lambda: MobileFaceNet().eval())
+    verdict.critics = there(lambda: torch.nn.ModuleDict({"picture": Critic(8), "face": FaceCritic()}))
+    batch = requests(people)
+    for figure in verdict(walk(net, guidance, batch), batch):
+        assert figure.device.type == "cuda"
 
 
 def test_a_step_of_the_picture_encoder_and_decoder(tiny):

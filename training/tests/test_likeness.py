@@ -8,14 +8,14 @@ from torch.nn import functional as F
 from facestudio_training import diffusion
 from facestudio_training.data import align
 from facestudio_training.data.pictures import Pictures
-from facestudio_training.stages import likeness
+from facestudio_training.stages import asked
 
 
 def test_crops_are_those_of_the_face_encoder():
     rng = np.random.default_rng(0)
     picture = cv2.GaussianBlur(rng.integers(0, 256, (128, 128, 3), np.uint8), (0, 0), 3)
     points = align.FFHQ_128 + np.array([3.0, -4.0]) + rng.normal(0, 2, (4, 2))
-    theta = torch.from_numpy(likeness.crops(points[None], 128))
+    theta = torch.from_numpy(asked.crops(points[None], 128, 128))
     grid = F.affine_grid(theta, [1, 3, 112, 112], align_corners=False)
     got = F.grid_sample(torch.from_numpy(picture).float().permute(2, 0, 1)[None], grid, align_corners=False)
     want = align.face(picture, points).astype(np.float32)
@@ -29,7 +29,7 @@ def test_a_persons_mean_is_over_all_the_photos():
     held = Pictures(**{k: None for k in Pictures.__dataclass_fields__} | {
         "split": np.array(["train", "low", "train", "train", "dev"]), "found": np.array([True, True, True, False, True]),
         "identity": np.array([4, 4, 9, 4, 4])})
-    got = likeness.means(taught, held, np.array([0, 2]))
+    got = asked.means(taught, held, np.array([0, 2]))
     half = np.sqrt(0.5)
     np.testing.assert_allclose(got, [[half, half, 0, 0], [0, 0, 1, 0]], atol=1e-6)
 

@@ -43,7 +43,8 @@ def cfg(tmp_path):
         masks[:, 0, :, : w // 4] = 1
         masks[rows[:, -1] >= 0, -1, :, w // 2:] = 0.5
         np.savez(cfg.state("scenes") / f"{kind}.npz", latents=rng.normal(size=(8, C, h, w)).astype(np.float16),
-                 style=np.full((8, D), 3, np.float16), masks=masks, rows=rows.astype(np.int32))
+                 style=np.full((8, D), 3, np.float16), masks=masks, points=np.zeros((8, n, 4, 2), np.float32),
+                 rows=rows.astype(np.int32))
     return cfg
 
 

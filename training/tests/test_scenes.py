@@ -18,7 +18,8 @@ def source() -> scenes.Source:
     for i in range(5):
         pixels[i][mask > 0] = (40 * i + 30, 255 - 40 * i, 90)
     box = np.tile([22.0, 16, 20, 22], (5, 1))
-    return scenes.Source(pixels, box, np.arange(5), dict.fromkeys(range(5), mask),
+    points = np.tile([[26.0, 22], [38, 22], [32, 28], [32, 34]], (5, 1, 1))
+    return scenes.Source(pixels, box, points, np.arange(5), dict.fromkeys(range(5), mask),
                          np.stack([styles.palette_of(nobody.stock_picture("coffee"))]))
 
 
@@ -48,6 +49,18 @@ def test_the_face_stays_in_the_frame_when_moved(source):
         made = scenes.draw("moved", source, np.random.default_rng(seed))
         x, y, w, h = made.boxes[0]
         assert x + w > 0.5 * w and y + h > 0.5 * h and x < SIDE - 0.5 * w and y < SIDE
+
+
+@pytest.mark.parametrize("kind", ["moved", "stylised", "wide"])
+def test_points_stay_where_they_are_in_the_face(source, kind):
+    for seed in range(12):
+        made = scenes.draw(kind, source, np.random.default_rng(seed))
+        right, left = made.points[:, 0], made.points[:, 1]
+        assert (left[:, 0] > right[:, 0]).all()  # the person's right eye is left, in mirror images too
+        for (x, y, w, h), points in zip(made.boxes, made.points, strict=True):
+            place = (points - [x, y]) / [w, h]
+            np.testing.assert_allclose(place[:, 1], [6 / 22, 6 / 22, 12 / 22, 18 / 22], atol=0.01)
+            np.testing.assert_allclose(place[:2, 0].mean(), 0.5, atol=0.06)
 
 
 @pytest.mark.parametrize("kind", styles.KINDS)

@@ -18,11 +18,13 @@ FADE = 0.06  # of a portrait's side: where its cut shoulders and hair fade out
 @dataclass
 class Group:
     """picture uint8 [H,W,3]; masks float32 [N,H,W], what is seen of each person, their sum at
-    most 1; boxes float64 [N,4], face boxes x, y, w, h. Person n is the n-th that was given."""
+    most 1; boxes float64 [N,4], face boxes x, y, w, h; matrices float64 [N,2,3], from each portrait's
+    pixels to the picture's. Person n is the n-th that was given."""
 
     picture: np.ndarray
     masks: np.ndarray
     boxes: np.ndarray
+    matrices: np.ndarray
 
 
 def group(people: list[Person], background: np.ndarray, rng: np.random.Generator, largest: float = 1.25) -> Group:
@@ -47,7 +49,7 @@ def arrange(people: list[Person], background: np.ndarray, rng: np.random.Generat
     height, width = background.shape[:2]
     canvas, masks = background.astype(np.float32), []
     depth = rng.permutation(len(people))
-    boxes = np.zeros((len(people), 4))
+    boxes, matrices = np.zeros((len(people), 4)), np.zeros((len(people), 2, 3))
     common = min(largest, width / (0.78 * people[0][0].shape[0] * len(people))) * rng.uniform(0.85, 1.0)
     for place in depth:
         picture, mask, box = people[place]
@@ -62,10 +64,10 @@ def arrange(people: list[Person], background: np.ndarray, rng: np.random.Generat
         alpha = np.clip(cv2.warpAffine(mask * fade(size), matrix, (width, height), flags=cv2.INTER_LINEAR), 0, 1)
         placed = cv2.warpAffine(augment.colour(picture, rng, 0.08), matrix, (width, height), flags=how)
         masks = paste(canvas, masks, placed.astype(np.float32), alpha)
-        boxes[place] = moved(box, matrix)
+        boxes[place], matrices[place] = moved(box, matrix), matrix
     ordered = np.empty((len(people), height, width), np.float32)
     ordered[depth] = np.stack(masks)
-    return Group(np.clip(np.rint(canvas), 0, 255).astype(np.uint8), ordered, boxes)
+    return Group(np.clip(np.rint(canvas), 0, 255).astype(np.uint8), ordered, boxes, matrices)
 
 
 def fade(size: int) -> np.ndarray:

@@ -1,7 +1,8 @@
-"""The patch discriminator that teaches the picture decoder what sharp looks like."""
+"""The discriminators: they learn what real looks like, and teach it to what makes pictures."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -25,3 +26,19 @@ class Critic(nn.Module):
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = F.leaky_relu(norm(layer(x)), 0.2)
         return self.leave(x)
+
+
+class FaceCritic(nn.Module):
+    """A recogniser's features of faces, [B,c,h,w] of several sizes -> scores [B,S], high where they look real.
+
+    The recogniser is not trained, so the critic cannot learn the pictures by heart, and it starts out knowing what
+    a face is (projected discriminators: Sauer et al. 2021)."""
+
+    def __init__(self, channels: tuple[int, ...] = (64, 128, 128), width: int = 64) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(nn.Sequential(
+            nn.Conv2d(c, width, 1), nn.LeakyReLU(0.2), nn.Conv2d(width, width, 3, 2, 1), nn.LeakyReLU(0.2),
+            nn.Conv2d(width, 1, 3, 1, 1)) for c in channels)
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        return torch.cat([head(x).flatten(1).float() for head, x in zip(self.heads, maps, strict=True)], 1)

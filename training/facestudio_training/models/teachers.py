@@ -65,6 +65,7 @@ class MobileFaceNet(nn.Module):
 
     # expansion, channels, blocks, first stride (the published network's table)
     ROWS = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1))
+    SHOWN = (4, 11, 14)  # the last block of each size
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,8 +83,16 @@ class MobileFaceNet(nn.Module):
         self.bn = nn.BatchNorm1d(128)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        x = self.conv2(self.features(self.dw_conv(self.conv1(pixels))))
-        return F.normalize(self.bn(self.conv3(self.gdconv(x)).flatten(1)), dim=1)
+        return self.maps(pixels)[0]
+
+    def maps(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The embedding, and the features on the way to it: [B,64,28,28], [B,128,14,14], [B,128,7,7]."""
+        x, held = self.dw_conv(self.conv1(pixels)), []
+        for i, block in enumerate(self.features):
+            x = block(x)
+            if i in self.SHOWN:
+                held.append(x)
+        return F.normalize(self.bn(self.conv3(self.gdconv(self.conv2(x))).flatten(1)), dim=1), held
 
 
 def mobilefacenet(path: Path) -> MobileFaceNet:

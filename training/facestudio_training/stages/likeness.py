@@ -2,30 +2,32 @@
 
 The paper's loss gives a picture back that the person was in (eq. 3), so nothing in it ever asks for a
 person in somebody else's picture, which is all that the U-Net is used for. Here (ours) it starts from noise,
-with the style of one picture and the face of somebody else; one of its predictions on the way is decoded,
-and MobileFaceNet is asked who that is. The paper's loss goes on beside, so that pictures stay pictures.
+with the style of one picture and the faces of other people; one of its predictions on the way is decoded,
+and MobileFaceNet is asked who is in it. Two discriminators, which learn beside it, say whether the picture and the
+faces look real. The paper's loss goes on too, so that every timestep stays a denoiser's.
 """
 
 from __future__ import annotations
 
 import time
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ..config import Config
-from ..data import align, pictures
+from ..data import pictures
 from ..device import autocast, compiled, pick
 from ..diffusion import alphas, ancestral, timesteps
-from ..models.teachers import mobilefacenet
+from ..models.critic import Critic, FaceCritic
 from ..optim import mixed
 from ..trainer import Trainer, setup
-from . import face, unet, vae
+from . import unet, vae
+from .asked import CROP, Asked, Requests, recogniser
 from .mix import Mix
+from .sharpen import still
 
-CROP = 112  # side of the recogniser's pictures
+CLIP = 50.0  # of the gradient's norm, nearly all of which is the critics'
 
 
 def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
@@ -33,115 +35,106 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     c, device = cfg.likeness, pick(cfg.device)
     random = setup(threads, c.train.seed + 3, device)
     held = pictures.load(cfg)
-    draw = unet.Draw(cfg, held, random)
-    mix = Mix(cfg, draw)
+    mix = Mix(cfg, unet.Draw(cfg, held, random))
     net, guidance = unet.load(cfg)
     modules = torch.nn.ModuleDict({"unet": net, "guidance": guidance}).to(device)
-    t = Trainer(cfg.state("unet"), "likeness", modules, c.train, minutes, cfg.fresh,
-                optimizers=mixed(modules, c.train, unet.OUTSIDE, c.hidden_lr), random=random)
-    forward, asked = compiled(net, device), Asked(cfg, held, draw)
-    alpha, shown = alphas().to(device), time.monotonic()
+    critics = torch.nn.ModuleDict({"picture": Critic(c.critic), "face": FaceCritic()}).to(device, memory_format=torch.channels_last)
+    t = Trainer(cfg.state("unet"), "likeness", {**modules, "critics": critics}, c.train, minutes, cfg.fresh,
+                optimizers=[*mixed(modules, c.train, unet.OUTSIDE, c.hidden_lr),
+                            torch.optim.AdamW(critics.parameters(), lr=c.critic_lr, betas=(0.5, 0.9), weight_decay=0.0)],
+                clip=CLIP, random=random)
+    forward, requests, verdict = compiled(net, device), Requests(cfg, held, mix), Verdict(cfg, critics, random)
+    walk, alpha, shown = Walk(cfg, random), alphas().to(device), time.monotonic()
     for _ in t:
         drawn = mix(c.train.batch)
         loss, v = unet.reconstruct(forward, guidance, drawn, alpha, cfg.unet.weight_floor)
-        alike = asked(forward, guidance)
-        t.step(loss + c.weight * (1 - alike), images=len(drawn.latent) + c.people, v=v, alike=alike)
+        asked = requests(c.people)
+        alike, fooled, judged = verdict(walk(forward, guidance, asked), asked)
+        warm = min(1.0, t.at / max(1, c.critic_warmup))  # the critics learn to see first
+        t.step(loss + c.weight * (1 - alike) + warm * c.adversarial * fooled + judged,
+               images=len(drawn.latent) + len(asked.latent), v=v, alike=alike, fooled=fooled, judged=judged)
         if time.monotonic() - shown > unet.SHEET_SECONDS:
             unet.sheet(cfg, held, t)
             shown = time.monotonic()
     unet.sheet(cfg, held, t)
 
 
-class Asked:
-    """Batches of people to be shown in others' pictures, and how like them the predictions are."""
+class Walk:
+    """The sampler's way from noise, as the mesh goes it."""
 
-    def __init__(self, cfg: Config, held: pictures.Pictures, draw: unet.Draw) -> None:
-        self.cfg, self.draw, self.random, self.device = cfg.likeness, draw, draw.random, draw.face.device
-        taught = face.teacher_embeddings(cfg, held)
-        rows = held.where("train")
-        rows = rows[held.found[rows] & taught[rows].any(1)]
-        self.rows = torch.from_numpy(rows).to(self.device)
-        self.wanted = torch.from_numpy(means(taught, held, rows)).to(self.device)
-        self.place = torch.from_numpy(crops(held.points[rows], cfg.data.size)).to(self.device)
-        self.decoder = vae.load(cfg)[1].to(self.device).requires_grad_(False)
-        self.recogniser = mobilefacenet(cfg.path("teachers") / "mobilefacenet_foamliu.pt").to(self.device, memory_format=torch.channels_last)
-        self.mean, self.std = (torch.tensor(v, device=self.device)[None, :, None, None] for v in (face.MEAN, face.STD))
+    def __init__(self, cfg: Config, random: torch.Generator) -> None:
+        self.cfg, self.random, self.device = cfg.likeness, random, random.device
         self.alpha = alphas().to(self.device)
 
-    def __call__(self, net, guidance) -> Tensor:
-        """Mean cosine of what the recogniser sees to the people who were asked for."""
-        style, who = ((self.uniform(self.cfg.people) * len(self.rows)).long() for _ in range(2))
-        own = self.uniform(len(style)) < self.cfg.own
-        who = torch.where(own, style, who)
-        row = self.rows[who]
-        photo = self.draw.photos[self.draw.first[row] + (self.uniform(len(row)) * self.draw.count[row]).long()]
-        image = self.draw.style[self.rows[style], 0].float()
-        image[self.uniform(len(style)) < self.cfg.style_drop] = 0
-        with autocast(image.device):
-            context = guidance(image, self.draw.face[photo])[:, None]
-        clean = self.predict(net, context)
-        with autocast(image.device):
-            made = self.decoder(clean.contiguous(memory_format=torch.channels_last)).float().clamp(-1, 1)
-            seen = self.recogniser(self.faces(made, self.place[style]))
-        return (seen.float() * self.wanted[who]).sum(1).mean()
-
-    def predict(self, net, context: Tensor) -> Tensor:
+    def __call__(self, net, guidance, asked: Asked) -> Tensor:
         """The clean latent [B,c,h,w] that is predicted somewhere on Euler ancestral's way from noise; only
         this prediction has a gradient."""
-        c, shape = self.cfg, (len(context), *self.draw.latents.shape[2:])
+        c, shape = self.cfg, asked.latent.shape
+        with autocast(asked.latent.device):
+            context = asked.context(guidance)
         times = timesteps(self.integer(c.fewest, c.most))
         fit = [i for i, at in enumerate(times) if c.first <= at <= c.last]
         stop = fit[self.integer(0, len(fit) - 1)]
-        x, mask = self.normal(*shape), context.new_ones(len(context), 1, *shape[2:])
+        x = self.normal(*shape)
         for i, at in enumerate(times[:stop + 1]):
             here = self.alpha[at]
             with torch.set_grad_enabled(i == stop), autocast(x.device):
-                v = net(x.contiguous(memory_format=torch.channels_last), x.new_full((len(x),), float(at)), context, mask)
+                v = net(x.contiguous(memory_format=torch.channels_last), x.new_full((len(x),), float(at)), context, asked.mask)
             clean = here.sqrt() * x - (1 - here).sqrt() * v.float()
             if i < stop:
                 x = ancestral(x, clean, here, self.alpha[times[i + 1]], self.normal(*shape))
         return clean
-
-    def faces(self, made: Tensor, place: Tensor) -> Tensor:
-        """The recogniser's crops [B,3,112,112] out of pictures [B,3,H,W], a little off each time, so that no single
-        pixel decides."""
-        shift = 2 * self.cfg.jitter * (self.uniform(len(made), 2, 1) - 0.5)
-        scale = 1 + 2 * self.cfg.jitter * (self.uniform(len(made), 1, 1) - 0.5)
-        theta = torch.cat([place[:, :, :2] * scale, place[:, :, 2:] + shift], 2)
-        grid = F.affine_grid(theta, [len(made), 3, CROP, CROP], align_corners=False)
-        crop = F.grid_sample(made, grid, mode="bilinear", align_corners=False)
-        crop = crop + self.cfg.grain * self.normal(*crop.shape)
-        return ((crop * 0.5 + 0.5 - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-
-    def uniform(self, *shape: int) -> Tensor:
-        return torch.rand(*shape, generator=self.random, device=self.device)
 
     def normal(self, *shape: int) -> Tensor:
         return torch.randn(*shape, generator=self.random, device=self.device)
 
     def integer(self, least: int, most: int) -> int:
         """One of least..most."""
-        return min(most, least + int(float(self.uniform(1)) * (most - least + 1)))
+        at = float(torch.rand(1, generator=self.random, device=self.device))
+        return min(most, least + int(at * (most - least + 1)))
 
 
-def means(taught: np.ndarray, held: pictures.Pictures, rows: np.ndarray) -> np.ndarray:
-    """The recogniser's embeddings [R,D] of each row's person: the mean of all the photos, unit length."""
-    usable = np.flatnonzero(np.isin(held.split, ("train", "low")) & held.found & taught.any(1))
-    names, inverse = np.unique(held.identity[usable], return_inverse=True)
-    total = np.zeros((len(names), taught.shape[1]), np.float32)
-    np.add.at(total, inverse, taught[usable])
-    total /= np.linalg.norm(total, axis=1, keepdims=True)
-    return total[np.searchsorted(names, held.identity[rows])]
+class Verdict:
+    """What the recogniser and the critics say of predictions."""
+
+    def __init__(self, cfg: Config, critics: torch.nn.ModuleDict, random: torch.Generator) -> None:
+        self.cfg, self.critics, self.random, device = cfg.likeness, critics, random, random.device
+        self.decoder = vae.load(cfg)[1].to(device).requires_grad_(False)
+        self.recogniser, self.mean, self.std = recogniser(cfg, device)
+
+    def __call__(self, clean: Tensor, asked: Asked) -> tuple[Tensor, Tensor, Tensor]:
+        """Of latents [B,c,h,w]: the mean cosine of their faces to those who were asked for; how far the critics
+        took them for fakes; the critics' own loss (hinge), whose gradient is theirs alone. What is real is what the
+        decoder makes of the pictures that lent their style: a critic of photos would see the decoder first."""
+        with autocast(clean.device):
+            made = self.decode(clean)
+            with torch.no_grad():
+                real = self.decode(asked.latent)
+            place = self.wobbled(asked.place)
+            seen, fake = self.recogniser.maps(self.faces(made, asked.picture, place))
+            with torch.no_grad():
+                _, true = self.recogniser.maps(self.faces(real, asked.picture, place))
+            picture, face = self.critics["picture"], self.critics["face"]
+            fooled = -still(picture, made).float().mean() - still(face, fake).mean()
+            judged = hinge(picture(real), picture(made.detach())) + hinge(face(true), face([x.detach() for x in fake]))
+        return (seen.float() * asked.wanted).sum(1).mean(), fooled, judged
+
+    def decode(self, latent: Tensor) -> Tensor:
+        return self.decoder(latent.contiguous(memory_format=torch.channels_last)).float().clamp(-1, 1)
+
+    def wobbled(self, place: Tensor) -> Tensor:
+        """Crops a little off each time, so that no single pixel decides."""
+        shift, scale = (2 * self.cfg.jitter * (torch.rand(len(place), n, 1, generator=self.random, device=place.device) - 0.5)
+                        for n in (2, 1))
+        return torch.cat([place[:, :, :2] * (1 + scale), place[:, :, 2:] + shift * place[:, :, :2].abs().sum(2, keepdim=True)], 2)
+
+    def faces(self, made: Tensor, picture: Tensor, place: Tensor) -> Tensor:
+        """The recogniser's crops [M,3,112,112] out of pictures [B,3,H,W], with some noise on them."""
+        grid = F.affine_grid(place, [len(place), 3, CROP, CROP], align_corners=False)
+        crop = F.grid_sample(made[picture], grid, mode="bilinear", align_corners=False)
+        crop = crop + self.cfg.grain * torch.randn(crop.shape, generator=self.random, device=crop.device)
+        return ((crop * 0.5 + 0.5 - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
 
 
-def crops(points: np.ndarray, side: int) -> np.ndarray:
-    """For faces with points [R,4,2] in pictures of that side: theta [R,2,3] of torch's affine_grid, from the aligned
-    crop's coordinates (-1..1) to the picture's."""
-    out = np.empty((len(points), 2, 3), np.float32)
-    for i, found in enumerate(points):
-        # back takes pixels of the crop to pixels of the picture; pixel p of n is at (2 p + 1) / n - 1.
-        back = align.similarity(align.ARCFACE_112, found)
-        linear = back[:, :2] * CROP / side
-        middle = back[:, :2] @ np.full(2, (CROP - 1) / 2) + back[:, 2]
-        out[i] = np.concatenate([linear, ((2 * middle + 1) / side - 1)[:, None]], 1)
-    return out
+def hinge(real: Tensor, fake: Tensor) -> Tensor:
+    return F.relu(1 - real.float()).mean() + F.relu(1 + fake.float()).mean()

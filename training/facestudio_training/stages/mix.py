@@ -27,10 +27,14 @@ class Batch:
     rows: Tensor
 
     def context(self, guidance) -> Tensor:
-        """Tokens [B,N,T,C] of every person with the picture's one style."""
-        people = self.faces.shape[1]
-        style = self.style[:, None].expand(-1, people, -1).flatten(0, 1)
-        return guidance(style, self.faces.flatten(0, 1)).unflatten(0, (-1, people))
+        """Tokens [B,N,T,C]."""
+        return tokens(guidance, self.style, self.faces)
+
+
+def tokens(guidance, style: Tensor, faces: Tensor) -> Tensor:
+    """Tokens [B,N,T,C] of every person of faces [B,N,F] with the picture's one style [B,D]."""
+    people = faces.shape[1]
+    return guidance(style[:, None].expand(-1, people, -1).flatten(0, 1), faces.flatten(0, 1)).unflatten(0, (-1, people))
 
 
 class Mix:
@@ -67,17 +71,20 @@ class Mix:
         return Batch(latent, style, face[:, None], latent.new_ones(len(latent), 1, *latent.shape[2:]), row)
 
     def groups(self, kind: str, batch: int) -> Batch:
-        """A step of one kind of groups; the background goes to one of the people by chance."""
+        """A step of one kind of groups."""
         held = self.kinds[kind]
         area = held["latents"].shape[2] * held["latents"].shape[3] // self.draw.latents.shape[3] ** 2
         pick = self.pick(kind, max(1, batch // area))
         style, faces = self.conditions(kind, pick)
-        mask = held["masks"][pick].float()
-        there = (held["rows"][pick] >= 0).sum(1)
-        owner = (self.uniform(len(pick)) * there).long()
-        free = (1 - mask.sum(1)).clamp(min=0)
-        mask[torch.arange(len(pick), device=mask.device), owner] += free
+        mask = self.filled(held["masks"][pick].float(), held["rows"][pick] >= 0)
         return Batch(held["latents"][pick].float(), style, faces, mask, torch.full_like(pick, -1))
+
+    def filled(self, mask: Tensor, there: Tensor) -> Tensor:
+        """masks [B,N,h,w] whose background went to one of the people by chance; there [B,N]: where somebody is,
+        the first ones of each picture."""
+        owner = (self.uniform(len(mask)) * there.sum(1)).long()
+        mask[torch.arange(len(mask), device=mask.device), owner] += (1 - mask.sum(1)).clamp(min=0)
+        return mask
 
     def conditions(self, kind: str, pick: Tensor) -> tuple[Tensor, Tensor]:
         """style [B,D] and faces [B,N,F], of another photo of the person at times, dropped at times."""
@@ -104,6 +111,8 @@ def load(path: Path, device: torch.device) -> dict[str, Tensor]:
     if not path.exists():
         raise SystemExit(f"{path} is missing: run the scenes stage first, or set its share in [unet.scenes] to 0")
     held = np.load(path)
-    out = {k: torch.from_numpy(held[k]).to(device) for k in ("latents", "style", "masks", "rows")}
+    if "points" not in held:
+        raise SystemExit(f"{path} is of an earlier version and lacks points: run the scenes stage again")
+    out = {k: torch.from_numpy(held[k]).to(device) for k in ("latents", "style", "masks", "points", "rows")}
     out["rows"] = out["rows"].long()
     return out

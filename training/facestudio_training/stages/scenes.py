@@ -66,7 +66,7 @@ def gather(cfg: Config, data: pictures.Pictures, split: str) -> scenes.Source:
     cut = np.sort(rng.permutation(people)[:cfg.scenes.segmented])
     colourful = data.where("anime")[:cfg.scenes.palettes]
     palettes = np.array([styles.palette_of(np.asarray(data.pixels[i])) for i in colourful])
-    return scenes.Source(data.pixels, data.box, people, person_masks(cfg, data, cut), palettes)
+    return scenes.Source(data.pixels, data.box, data.points, people, person_masks(cfg, data, cut), palettes)
 
 
 @torch.no_grad()
@@ -89,9 +89,9 @@ def person_masks(cfg: Config, data: pictures.Pictures, rows: np.ndarray) -> dict
 
 def make(cfg: Config, kind: str, source: scenes.Source, encoder, trio, threads: int) -> None:
     """Draws, encodes and writes one kind: latents f16 [n,c,h,w], style f16 [n,D], masks f16
-    [n,N,h,w] and rows int32 [n,N], -1 where nobody is."""
+    [n,N,h,w], points f32 [n,N,4,2] and rows int32 [n,N], -1 where nobody is."""
     count, device = getattr(cfg.scenes, kind), pick(cfg.device)
-    held: dict[str, list] = {"latents": [], "style": [], "masks": [], "rows": []}
+    held: dict[str, list] = {"latents": [], "style": [], "masks": [], "points": [], "rows": []}
     started = shown = time.monotonic()
     with ThreadPoolExecutor(threads) as pool:
         for first in range(0, count, CHUNK):
@@ -107,9 +107,8 @@ def make(cfg: Config, kind: str, source: scenes.Source, encoder, trio, threads: 
                 style = trio(augment.to_tensor(seen, device))
             held["latents"].append(latents.half().cpu().numpy())
             held["style"].append(style.half().cpu().numpy())
-            masks, rows = zip(*[padded(s, kind) for s in drawn], strict=True)
-            held["masks"].append(np.stack(masks))
-            held["rows"].append(np.stack(rows))
+            for name, values in zip(("masks", "points", "rows"), zip(*[padded(s, kind) for s in drawn], strict=True), strict=True):
+                held[name].append(np.stack(values))
             if time.monotonic() - shown > 15:
                 shown = time.monotonic()
                 left = (shown - started) / (first + len(drawn)) * (count - first - len(drawn)) / 60
@@ -119,14 +118,14 @@ def make(cfg: Config, kind: str, source: scenes.Source, encoder, trio, threads: 
     print(f"scenes: {path.name} of {count} pictures written", flush=True)
 
 
-def padded(scene: scenes.Scene, kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """masks f16 [N,h,w] at the latent's size and rows int32 [N]; N is the same for all of a kind."""
+def padded(scene: scenes.Scene, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """masks f16 [N,h,w] at the latent's size, points f32 [N,4,2] and rows int32 [N]; N is the same for all of a kind."""
     people = scenes.PEOPLE if kind in ("wide", "square") else 1
     small = scenes.latent_masks(scene.masks, FACTOR)
     masks = np.zeros((people, *small.shape[1:]), np.float16)
-    rows = np.full(people, -1, np.int32)
-    masks[:len(small)], rows[:len(small)] = small, scene.rows
-    return masks, rows
+    points, rows = np.zeros((people, 4, 2), np.float32), np.full(people, -1, np.int32)
+    masks[:len(small)], points[:len(small)], rows[:len(small)] = small, scene.points, scene.rows
+    return masks, points, rows
 
 
 def sheet(drawn: list[scenes.Scene], path: Path, columns: int = 8, lines: int = 6) -> None:

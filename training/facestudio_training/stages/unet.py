@@ -71,7 +71,8 @@ def load(cfg: Config) -> tuple[UNet, GuidanceProjection]:
     if further.exists() and further.stat().st_mtime > path.stat().st_mtime:
         path = further
     modules = torch.nn.ModuleDict(dict(zip(("unet", "guidance"), build(cfg))))
-    modules.load_state_dict(load_file(str(path)))
+    held = load_file(str(path))
+    modules.load_state_dict({k: v for k, v in held.items() if not k.startswith("critics.")})
     modules.eval()
     return modules["unet"], modules["guidance"]
 
@@ -160,7 +161,7 @@ def sheet(cfg: Config, held: pictures.Pictures, t: Trainer) -> None:
     e_f = face[at].repeat(3, 1).to(device)
     e_h = torch.cat([style[at, 0], style[other, 0], torch.zeros_like(style[at, 0])]).float().to(device)
     side = cfg.data.size // 8
-    z = sample(unet, guidance, e_h, e_f, (cfg.vae.latent_channels, side, side))
+    z = sample(unet, guidance, e_h, e_f, (cfg.vae.latent_channels, side, side), cfg.bundle.guidance_scale, cfg.bundle.steps)
     with torch.no_grad(), autocast(device):
         made = ((decoder(z).float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     own, styled, alone = made.reshape(3, len(at), *made.shape[1:])
