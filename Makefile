@@ -137,6 +137,12 @@ $(PYTHON): training/requirements.txt
 train: setup-training ## Train the default bundle from the face shards (hours; resumes).
 	cd training && ../$(PYTHON) -m facestudio_training all --config configs/default.toml
 
+.PHONY: train-sample
+train-sample: build setup-training ## Run every stage on one picture in a hundred, seconds each, up to a bundle (needs ../shared).
+	rm -rf training/.state/sample out/facestudio-sample
+	cd training && ../$(PYTHON) -m facestudio_training all --config configs/sample.toml --minutes 0.05
+	bin/facestudio bundle verify out/facestudio-sample
+
 .PHONY: eval
 eval: build setup-training ## Measure the mesh's pictures of the development people.
 	cd training && ../$(PYTHON) -m facestudio_training eval --config configs/default.toml
