@@ -21,6 +21,9 @@ import (
 // maxSkew bounds how far an issuer's clock may be off.
 const maxSkew = 10 * time.Minute
 
+// maxFailures bounds how many failures a minute can be allowed; more is no bound.
+const maxFailures = 1_000_000
+
 // Auth is what an operator sets about who may call.
 type Auth struct {
 	// On wants an API key or a token with every call. Off: whoever reaches the
@@ -42,6 +45,13 @@ type Auth struct {
 	TenantClaim, ScopeClaim string
 	// Skew is how far the issuer's clock may be off.
 	Skew time.Duration
+	// Failures is how many wrong keys and tokens an address may show, at once and
+	// then again each minute; 0 takes any number.
+	Failures int
+	// TrustedProxies are the addresses and networks (CIDR) of reverse proxies that are
+	// believed about where calls come from. Empty: none, and what is behind a proxy
+	// is one address.
+	TrustedProxies []string
 }
 
 // Register implements config.Section.
@@ -54,6 +64,8 @@ func (c *Auth) Register(s *config.Set) {
 	s.String(&c.TenantClaim, "jwt-tenant-claim", "tenant", "claim of tokens that has the tenant")
 	s.String(&c.ScopeClaim, "jwt-scope-claim", "scope", "claim of tokens that has the scopes, a list or a text with spaces")
 	s.Duration(&c.Skew, "jwt-skew", 30*time.Second, "how far the issuer's clock may be off")
+	s.Int(&c.Failures, auth.AttemptsLimit, 20, "wrong keys and tokens that an address may show, at once and again each minute; 0 takes any number")
+	s.Strings(&c.TrustedProxies, "trusted-proxies", nil, "addresses and networks (CIDR) of reverse proxies whose X-Forwarded-For is believed")
 }
 
 // Validate implements config.Section.
@@ -63,6 +75,10 @@ func (c *Auth) Validate(p *config.Problems) {
 		if _, err := auth.ReadAdminKey(c.AdminKeyFile); err != nil {
 			p.Add("admin-key-file", "%s: %v", c.AdminKeyFile, err)
 		}
+	}
+	p.Check(c.Failures >= 0 && c.Failures <= maxFailures, auth.AttemptsLimit, "%d is outside 0..%d", c.Failures, maxFailures)
+	if _, bad, ok := auth.ParseProxies(c.TrustedProxies); !ok {
+		p.Add("trusted-proxies", "%q is no address and no network: use for example 10.0.0.7 or 10.0.0.0/8", bad)
 	}
 	if c.Issuer == "" {
 		return
@@ -121,9 +137,26 @@ func (s *Service) openAuth(ctx context.Context, env Env) error {
 	}
 	s.keys = admin.NewKeys(admin.KeysSettings{Store: store, Forget: ring.Forget, Now: time.Now, Log: env.Log})
 	if env.Auth.On {
-		s.guard, err = auth.Observe(auth.NewGuard(ring, tokens(ctx, env)), otel.GetMeterProvider())
+		s.guard, err = guardOf(auth.NewGuard(ring, tokens(ctx, env)), env.Auth)
 	}
 	return err
+}
+
+// guardOf has a guard bound failures, if that is wanted, and counts what it
+// answers.
+func guardOf(guard rpc.Guard, c Auth) (rpc.Guard, error) {
+	if c.Failures > 0 {
+		proxies, bad, ok := auth.ParseProxies(c.TrustedProxies)
+		if !ok {
+			return nil, fmt.Errorf("read trusted-proxies: %q is no address", bad)
+		}
+		var err error
+		guard, err = auth.BoundAttempts(guard, auth.AttemptSettings{PerMinute: c.Failures, Proxies: proxies, Now: time.Now})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return auth.Observe(guard, otel.GetMeterProvider())
 }
 
 // tokens is the verifier of tokens; nil when none are taken. An issuer that

@@ -47,6 +47,9 @@ func TestAuthSettings(t *testing.T) {
 		{"no keys in the file", []string{"--auth", "--jwt-issuer=us", "--jwt-audience=a", "--jwt-keys", bad}, "jwt-keys"},
 		{"no audience", []string{"--auth", "--jwt-issuer=https://id.example"}, "jwt-audience"},
 		{"no claim", []string{"--auth", "--jwt-issuer=https://id.example", "--jwt-audience=a", "--jwt-tenant-claim="}, "jwt-tenant-claim"},
+		{"no proxy", []string{"--auth", "--trusted-proxies=10.0.0.0/8,proxy"}, "trusted-proxies"},
+		{"proxies", []string{"--auth", "--trusted-proxies=10.0.0.0/8,::1"}, ""},
+		{"fewer failures than none", []string{"--auth", "--auth-failures=-1"}, "auth-failures"},
 		{"much skew", []string{"--auth", "--jwt-issuer=https://id.example", "--jwt-audience=a", "--jwt-skew=1h"}, "jwt-skew"},
 	}
 	for _, test := range tests {

@@ -283,3 +283,28 @@ func TestAHeaderOf100KiB(t *testing.T) {
 		t.Errorf("a call after it: %v", err)
 	}
 }
+
+func TestWrongKeysAreNotTriedWithoutEnd(t *testing.T) {
+	g := newGuarded(t, func(c *gateway.Auth) { c.Failures = 3 })
+	good := g.key("generations:read").GetSecret()
+	if err := g.list(good); err != nil {
+		t.Fatal(err)
+	}
+	wrong := http.Header{"Authorization": {"Bearer fsk_x"}}
+	for i := range 3 {
+		if got, err := g.get(t, "/v1/generations", wrong); err != nil || got.status != http.StatusUnauthorized {
+			t.Fatalf("try %d: %+v, %v", i, got, err)
+		}
+	}
+	if got, err := g.get(t, "/v1/generations", wrong); err != nil || got.status != http.StatusTooManyRequests ||
+		!strings.Contains(got.body, `"violated-policies":["auth-failures"]`) {
+		t.Errorf("over HTTP: %+v, %v", got, err)
+	}
+	err := g.list("fsk_y")
+	if f := fault.From(err); status.Code(err) != codes.ResourceExhausted || !f.Retryable || f.RetryAfter <= 0 || f.Limit == nil || f.Limit.Name != "auth-failures" {
+		t.Errorf("over gRPC: %v", err)
+	}
+	if err := g.list(good); err != nil {
+		t.Errorf("who was let in before: %v", err)
+	}
+}
