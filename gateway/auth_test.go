@@ -41,6 +41,12 @@ type guarded struct {
 
 func newGuarded(t *testing.T, change ...func(*gateway.Auth)) *guarded {
 	t.Helper()
+	return newGuardedOf(t, 1<<20, gateway.Policy{}, change...)
+}
+
+// newGuardedOf is newGuarded with what messages and tenants may.
+func newGuardedOf(t *testing.T, maxMessage int, policy gateway.Policy, change ...func(*gateway.Auth)) *guarded {
+	t.Helper()
 	m := newMesh(t)
 	file := filepath.Join(t.TempDir(), "admin.key")
 	if err := gateway.MakeAdminKey(file); err != nil {
@@ -57,11 +63,11 @@ func newGuarded(t *testing.T, change ...func(*gateway.Auth)) *guarded {
 	queue, _ := m.open()
 	s, err := gateway.New(t.Context(), gateway.Env{
 		Bundle: m.bundle, Queue: queue, Blobs: m.blobs, Log: quiet, Auth: set,
-	}, gateway.Config{Grace: time.Second})
+	}, gateway.Config{Grace: time.Second, Policy: policy})
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := rpc.NewServer(t.Context(), rpc.Config{Listen: "127.0.0.1:0", MaxMessage: 1 << 20, Grace: time.Second}, quiet)
+	server, err := rpc.NewServer(t.Context(), rpc.Config{Listen: "127.0.0.1:0", MaxMessage: maxMessage, Grace: time.Second}, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +97,12 @@ func (g *guarded) as(key string) context.Context {
 // key makes a key of acme.
 func (g *guarded) key(scopes ...string) *adminv1.CreateKeyResponse {
 	g.t.Helper()
-	made, err := adminv1.NewKeyServiceClient(g.conn).CreateKey(g.as(g.admin), &adminv1.CreateKeyRequest{Tenant: "acme", Scopes: scopes})
+	return g.keyOf("acme", scopes...)
+}
+
+func (g *guarded) keyOf(tenant string, scopes ...string) *adminv1.CreateKeyResponse {
+	g.t.Helper()
+	made, err := adminv1.NewKeyServiceClient(g.conn).CreateKey(g.as(g.admin), &adminv1.CreateKeyRequest{Tenant: tenant, Scopes: scopes})
 	if err != nil {
 		g.t.Fatal(err)
 	}

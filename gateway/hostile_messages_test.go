@@ -18,8 +18,9 @@ const maxHostile = 1 << 20
 type hostileMessage struct {
 	name    string
 	message []byte
-	// unreadable says that it is no message, tooLarge that it has too many bytes.
-	unreadable, tooLarge bool
+	// unreadable says that it is no message, tooMany that its lists are too long,
+	// tooLarge that it has too many bytes.
+	unreadable, tooMany, tooLarge bool
 }
 
 // hostile are messages for a method that takes d, the same ones each time.
@@ -56,7 +57,7 @@ func hostile(d protoreflect.MessageDescriptor) []hostileMessage {
 		add("changed bytes", changed)
 	}
 	for name, message := range repeated(d, nil) {
-		add("many "+name, message)
+		tests = append(tests, hostileMessage{name: "many " + name, message: message, tooMany: true})
 	}
 	return append(tests, hostileMessage{name: "too large", message: unknown(maxHostile/4 + 1), tooLarge: true})
 }

@@ -1,10 +1,14 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"strings"
 
+	"google.golang.org/grpc/metadata"
+
+	"github.com/facestudio/facestudio/gateway/internal/auth"
 	"github.com/facestudio/facestudio/gateway/internal/rest"
 	"github.com/facestudio/facestudio/gateway/internal/web"
 	"github.com/facestudio/facestudio/services/config"
@@ -49,7 +53,17 @@ func (s *Service) RegisterHTTP(on *rpc.Server, c HTTP) error {
 		return fmt.Errorf("connect HTTP to gRPC: %w", err)
 	}
 	s.conns = append(s.conns, conn)
-	api, err := rest.New(conn, rest.Settings{MaxMessage: on.MaxMessage()})
+	api, err := rest.New(conn, rest.Settings{
+		MaxMessage: on.MaxMessage(),
+		Admit: func(ctx context.Context, method string) error {
+			md, _ := metadata.FromOutgoingContext(ctx)
+			ctx, err := on.Admit(metadata.NewIncomingContext(auth.Ahead(ctx), md), method)
+			if err != nil {
+				return err
+			}
+			return s.policy.throttle.Check(ctx)
+		},
+	})
 	if err != nil {
 		return err
 	}

@@ -45,10 +45,6 @@ func outgoing(ctx context.Context) context.Context {
 		tenantKey, call.Tenant, classKey, call.Class, ownerKey, call.Owner)
 }
 
-func identityUnary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	return handler(incoming(ctx), req)
-}
-
 func identityStream(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	return handler(srv, within{stream, incoming(stream.Context())})
 }

@@ -13,18 +13,8 @@ import (
 	"github.com/facestudio/facestudio/services/fault"
 )
 
-// statusUnary turns errors into statuses by fault's one mapping and logs what
+// statusStream turns errors into statuses by fault's one mapping and logs what
 // the mapping keeps from the caller.
-func statusUnary(log *slog.Logger) grpc.UnaryServerInterceptor {
-	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		out, err := handler(ctx, req)
-		if err != nil && ours(info.FullMethod) {
-			return nil, toStatus(ctx, log, info.FullMethod, err)
-		}
-		return out, err
-	}
-}
-
 func statusStream(log *slog.Logger) grpc.StreamServerInterceptor {
 	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 		err := handler(srv, stream)

@@ -74,8 +74,9 @@ func NewServerOn(listener net.Listener, c Config, log *slog.Logger) (*Server, er
 		grpc.MaxHeaderListSize(maxMetadata),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-		grpc.ChainUnaryInterceptor(statusUnary(log), RecoverUnary, identityUnary, door.unary),
-		grpc.ChainStreamInterceptor(statusStream(log), watchStream(draining), RecoverStream, identityStream, door.stream),
+		grpc.ForceServerCodecV2(newCodec()),
+		// All methods of the mesh are streams to gRPC: see asStreams.
+		grpc.ChainStreamInterceptor(statusStream(log), watchStream(draining), RecoverStream, boundStream, identityStream, door.stream),
 	}
 	protocols := newProtocols(draining, nil)
 	if c.TLSCert != "" {
@@ -106,7 +107,7 @@ func NewServerOn(listener net.Listener, c Config, log *slog.Logger) (*Server, er
 // RegisterService implements grpc.ServiceRegistrar; it must be called before
 // Run.
 func (s *Server) RegisterService(desc *grpc.ServiceDesc, implementation any) {
-	s.grpc.RegisterService(desc, implementation)
+	s.grpc.RegisterService(asStreams(desc), implementation)
 	s.health.SetServingStatus(desc.ServiceName, healthv1.HealthCheckResponse_NOT_SERVING)
 }
 

@@ -38,14 +38,14 @@ func isForm(r *http.Request) bool {
 
 // createByForm creates a generation from a form.
 func (a *API) createByForm(w http.ResponseWriter, r *http.Request) {
-	req, err := readForm(r)
+	ctx, err := a.call(r, gatewayv1.GenerationService_CreateGeneration_FullMethodName)
 	if err != nil {
 		ProblemOf(err).write(w)
 		return
 	}
-	ctx, err := a.call(r, gatewayv1.GenerationService_CreateGeneration_FullMethodName)
+	req, err := readForm(r)
 	if err != nil {
-		ProblemOf(err).write(w)
+		refuse(w, r, err)
 		return
 	}
 	var md metadata.MD

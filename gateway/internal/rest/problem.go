@@ -114,11 +114,11 @@ func (p *Problem) challenge() string {
 	}
 }
 
-func (a *API) failed(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
+func (a *API) failed(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
 	if md, ok := runtime.ServerMetadataFromContext(ctx); ok {
 		tellLimits(w, md.HeaderMD)
 	}
-	ProblemOf(err).write(w)
+	refuse(w, r, err)
 }
 
 func (a *API) misrouted(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int) {

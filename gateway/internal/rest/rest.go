@@ -30,6 +30,9 @@ var Document []byte
 type Settings struct {
 	// MaxMessage is the largest message that the server takes, bytes.
 	MaxMessage int
+	// Admit, if not nil, refuses a call before the body of its request is read. In
+	// ctx is the metadata that the call goes out with.
+	Admit func(ctx context.Context, method string) error
 }
 
 // API answers HTTP requests. It may be used by many goroutines.
@@ -38,22 +41,24 @@ type API struct {
 	generations gatewayv1.GenerationServiceClient
 	pictures    gatewayv1.PictureServiceClient
 	maxMessage  int
+	admit       func(ctx context.Context, method string) error
 }
 
 // marshaler writes JSON without what is unset, and refuses fields that it does
 // not know: most are misspelt.
-var marshaler = &runtime.JSONPb{
+var marshaler = sparing{&runtime.JSONPb{
 	MarshalOptions: protojson.MarshalOptions{},
-}
+}}
 
 // New returns the API, which calls through a connection.
 func New(conn *grpc.ClientConn, s Settings) (*API, error) {
 	a := &API{
 		generations: gatewayv1.NewGenerationServiceClient(conn), pictures: gatewayv1.NewPictureServiceClient(conn),
-		maxMessage: s.MaxMessage,
+		maxMessage: s.MaxMessage, admit: s.Admit,
 	}
 	a.mux = runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, marshaler),
+		runtime.WithMetadata(called),
 		runtime.WithErrorHandler(a.failed),
 		runtime.WithRoutingErrorHandler(a.misrouted),
 		runtime.WithIncomingHeaderMatcher(incoming),
@@ -94,8 +99,8 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		ProblemOf(&http.MaxBytesError{Limit: limit}).write(w)
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, limit)
 	r = r.WithContext(otel.GetTextMapPropagator().Extract(r.Context(), propagation.HeaderCarrier(r.Header)))
+	r = a.take(r, limit)
 	w.Header().Set("Cache-Control", "no-store")
 	if r.Method == http.MethodPost && r.URL.Path == "/v1/generations" && isForm(r) {
 		a.createByForm(w, r)

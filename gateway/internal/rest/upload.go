@@ -28,14 +28,14 @@ func isPicture(r *http.Request) bool {
 
 // createPicture stores the picture that is the body.
 func (a *API) createPicture(w http.ResponseWriter, r *http.Request) {
-	data, err := body(r, "data", maxPicture)
+	ctx, err := a.call(r, gatewayv1.PictureService_CreatePicture_FullMethodName)
 	if err != nil {
 		ProblemOf(err).write(w)
 		return
 	}
-	ctx, err := a.call(r, gatewayv1.PictureService_CreatePicture_FullMethodName)
+	data, err := body(r, "data", maxPicture)
 	if err != nil {
-		ProblemOf(err).write(w)
+		refuse(w, r, err)
 		return
 	}
 	stored, err := a.pictures.CreatePicture(ctx, &gatewayv1.CreatePictureRequest{
@@ -52,14 +52,14 @@ func (a *API) appendUpload(w http.ResponseWriter, r *http.Request, path map[stri
 		ProblemOf(err).write(w)
 		return
 	}
-	data, err := body(r, "data", maxChunk)
+	ctx, err := a.call(r, gatewayv1.PictureService_AppendUpload_FullMethodName)
 	if err != nil {
 		ProblemOf(err).write(w)
 		return
 	}
-	ctx, err := a.call(r, gatewayv1.PictureService_AppendUpload_FullMethodName)
+	data, err := body(r, "data", maxChunk)
 	if err != nil {
-		ProblemOf(err).write(w)
+		refuse(w, r, err)
 		return
 	}
 	upload, err := a.pictures.AppendUpload(ctx, &gatewayv1.AppendUploadRequest{

@@ -8,8 +8,8 @@ import (
 )
 
 // Guard returns a registrar that registers services with to, each of their calls
-// counted first; what the server itself puts before calls runs before that, so
-// that the caller is known. A stream is one call.
+// counted first, before its message is read. It is for servers that know who calls
+// by then, as rpc.Server does. A stream is one call.
 func (t *Throttle) Guard(to grpc.ServiceRegistrar) grpc.ServiceRegistrar { return guarded{t, to} }
 
 type guarded struct {
@@ -24,7 +24,10 @@ func (g guarded) RegisterService(desc *grpc.ServiceDesc, impl any) {
 	for i := range counted.Methods {
 		handle := counted.Methods[i].Handler
 		counted.Methods[i].Handler = func(srv any, ctx context.Context, decode func(any) error, before grpc.UnaryServerInterceptor) (any, error) {
-			return handle(srv, ctx, decode, g.throttle.within(before))
+			if err := g.throttle.take(ctx); err != nil {
+				return nil, err
+			}
+			return handle(srv, ctx, decode, before)
 		}
 	}
 	for i := range counted.Streams {
@@ -37,20 +40,4 @@ func (g guarded) RegisterService(desc *grpc.ServiceDesc, impl any) {
 		}
 	}
 	g.to.RegisterService(&counted, impl)
-}
-
-// within is the interceptor that counts a call inside another one, nil for none.
-func (t *Throttle) within(before grpc.UnaryServerInterceptor) grpc.UnaryServerInterceptor {
-	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		counted := func(ctx context.Context, req any) (any, error) {
-			if err := t.take(ctx); err != nil {
-				return nil, err
-			}
-			return handler(ctx, req)
-		}
-		if before == nil {
-			return counted(ctx, req)
-		}
-		return before(ctx, req, info, counted)
-	}
 }

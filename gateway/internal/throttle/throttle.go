@@ -73,13 +73,39 @@ func (t *Throttle) take(ctx context.Context) error {
 	bucket := t.bucket(tenant, rate.Limit(perSecond), burst, now)
 	ok := bucket.AllowN(now, 1)
 	left := max(bucket.TokensAt(now), 0)
+	tell(ctx, perSecond, burst, left)
+	if ok {
+		return nil
+	}
+	return t.refuse(ctx, perSecond, burst, left)
+}
+
+// Check refuses a call that would be refused if it came now, as that would be. It
+// is counted when it comes.
+func (t *Throttle) Check(ctx context.Context) error {
+	tenant := t.set.Tenant(ctx)
+	perSecond, burst := t.set.Rate(tenant)
+	if perSecond == 0 {
+		return nil
+	}
+	now := t.set.Now()
+	left := max(t.bucket(tenant, rate.Limit(perSecond), burst, now).TokensAt(now), 0)
+	if left >= 1 {
+		return nil
+	}
+	tell(ctx, perSecond, burst, left)
+	return t.refuse(ctx, perSecond, burst, left)
+}
+
+// tell tells the caller of a bucket where it stands.
+func tell(ctx context.Context, perSecond float64, burst int, left float64) {
 	Tell(ctx, Standing{
 		Name: Limit, Quota: int64(burst), Window: seconds(float64(burst) / perSecond),
 		Left: int64(left), Reset: seconds((float64(burst) - left) / perSecond),
 	})
-	if ok {
-		return nil
-	}
+}
+
+func (t *Throttle) refuse(ctx context.Context, perSecond float64, burst int, left float64) error {
 	t.refused.Add(ctx, 1)
 	f := fault.New(fault.Exhausted, faultv1.Reason_REASON_RATE_LIMITED, "",
 		"more than %v calls a second, or %d at once, are not taken; retry later, and call less often", perSecond, burst)

@@ -28,6 +28,7 @@ type door struct {
 	now    time.Time
 	rate   float64
 	burst  int
+	bound  *throttle.Throttle
 	method grpc.MethodDesc
 	passed int
 }
@@ -49,6 +50,7 @@ func newDoor(t *testing.T, rate float64, burst int) *door {
 	if err != nil {
 		t.Fatal(err)
 	}
+	d.bound = bound
 	healthv1.RegisterHealthServer(bound.Guard(d), health.NewServer())
 	return d
 }
@@ -57,10 +59,14 @@ func newDoor(t *testing.T, rate float64, burst int) *door {
 func (d *door) RegisterService(desc *grpc.ServiceDesc, _ any) { d.method = desc.Methods[0] }
 
 func (d *door) knock(tenant string) error {
-	before := func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		return handler(ctx, req)
+	read := false
+	_, err := d.method.Handler(health.NewServer(), as(d.t.Context(), tenant), func(any) error {
+		read = true
+		return nil
+	}, nil)
+	if read != (err == nil) {
+		d.t.Errorf("read: %v, refused: %v", read, err)
 	}
-	_, err := d.method.Handler(health.NewServer(), as(d.t.Context(), tenant), func(any) error { return nil }, before)
 	if err == nil {
 		d.passed++
 	}
@@ -78,6 +84,14 @@ func TestEachTenantHasABucket(t *testing.T) {
 	if f.Kind != fault.Exhausted || f.Reason != faultv1.Reason_REASON_RATE_LIMITED || f.RetryAfter != 500*time.Millisecond ||
 		f.Limit == nil || *f.Limit != (fault.Limit{Name: throttle.Limit, Value: 3}) {
 		t.Errorf("the fourth got %+v", f)
+	}
+	if err := d.bound.Check(as(t.Context(), "ada")); !fault.Is(err, faultv1.Reason_REASON_RATE_LIMITED) {
+		t.Errorf("asked ahead: %v", err)
+	}
+	for range 5 { // nothing is counted
+		if err := d.bound.Check(as(t.Context(), "bob")); err != nil {
+			t.Errorf("asked ahead for another: %v", err)
+		}
 	}
 	for _, other := range []string{"bob", "free"} {
 		if err := d.knock(other); err != nil {
