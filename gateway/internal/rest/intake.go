@@ -33,8 +33,12 @@ type intake struct {
 	left, limit int64
 }
 
-// take has a request's body wait for its method. most bounds it, bytes.
+// take has a request's body, if it has one, wait for its method. most bounds it,
+// bytes.
 func (a *API) take(r *http.Request, most int64) *http.Request {
+	if r.ContentLength == 0 {
+		return r
+	}
 	in := &intake{api: a, body: r.Body, left: most, limit: most}
 	in.request = r.Clone(r.Context())
 	r.Body = in
