@@ -13,6 +13,7 @@ import (
 	adminv1 "github.com/facestudio/facestudio/proto/gen/facestudio/admin/v1"
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
+	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
 	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/jobqueue"
 	"github.com/facestudio/facestudio/services/testkit/stage"
@@ -58,6 +59,10 @@ func (s *subjects) DeleteSubject(_ context.Context, req *gatewayv1.DeleteSubject
 	return &gatewayv1.DeleteSubjectResponse{Name: req.GetName()}, s.fail
 }
 
+func (s *subjects) UpdateSubject(_ context.Context, req *gatewayv1.UpdateSubjectRequest) (*gatewayv1.Subject, error) {
+	return req.GetSubject(), s.fail
+}
+
 func (s *subjects) CreateGeneration(context.Context, *gatewayv1.CreateGenerationRequest) (*gatewayv1.Generation, error) {
 	if s.fail != nil {
 		return nil, s.fail
@@ -79,6 +84,10 @@ func TestCallsAreNoted(t *testing.T) {
 	all := func() {
 		_, _ = people.CreateSubject(t.Context(), &gatewayv1.CreateSubjectRequest{ValidateOnly: true})
 		_, _ = people.CreateSubject(t.Context(), &gatewayv1.CreateSubjectRequest{Subject: &gatewayv1.Subject{DisplayName: "my sister"}})
+		_, _ = people.CreateSubject(t.Context(), &gatewayv1.CreateSubjectRequest{Subject: &gatewayv1.Subject{Photos: []*mediav1.Picture{
+			{Source: &mediav1.Picture_Name{Name: "pictures/9"}},
+		}}})
+		_, _ = people.UpdateSubject(t.Context(), &gatewayv1.UpdateSubjectRequest{Subject: &gatewayv1.Subject{Name: "subjects/1", DisplayName: "my sister"}})
 		_, _ = generations.CreateGeneration(t.Context(), &gatewayv1.CreateGenerationRequest{Generation: g})
 		_, _ = generations.CreateGeneration(t.Context(), &gatewayv1.CreateGenerationRequest{})
 		_, _ = people.DeleteSubject(t.Context(), &gatewayv1.DeleteSubjectRequest{Name: "subjects/1"})
@@ -103,8 +112,9 @@ func TestCallsAreNoted(t *testing.T) {
 		}, " "))
 	}
 	want := []string{
-		"ENROL subjects/1  OK", "USE subjects/1 generations/7 OK", "USE subjects/2 generations/7 OK", "DELETE subjects/1  OK",
-		"ENROL   UNKNOWN_SUBJECT", "USE subjects/1  UNKNOWN_SUBJECT", "USE subjects/2  UNKNOWN_SUBJECT", "DELETE subjects/1  UNKNOWN_SUBJECT",
+		"ENROL subjects/1  OK", "ENROL subjects/1  OK", "UPDATE subjects/1  OK", "USE subjects/1 generations/7 OK", "USE subjects/2 generations/7 OK", "DELETE subjects/1  OK",
+		"ENROL   UNKNOWN_SUBJECT", "ENROL   UNKNOWN_SUBJECT", "UPDATE subjects/1  UNKNOWN_SUBJECT",
+		"USE subjects/1  UNKNOWN_SUBJECT", "USE subjects/2  UNKNOWN_SUBJECT", "DELETE subjects/1  UNKNOWN_SUBJECT",
 		"DELETE " + strings.Repeat("x", 128) + "  UNCLASSIFIED",
 		"DELETE x" + strings.Repeat("é", 63) + "  UNCLASSIFIED",
 	}

@@ -57,6 +57,8 @@ func (l *Log) called(ctx context.Context, req, out any, err error) {
 		}
 		subject, _ := out.(*gatewayv1.Subject)
 		l.Note(ctx, &adminv1.AuditEntry{Action: adminv1.AuditAction_AUDIT_ACTION_ENROL, Subject: subject.GetName()}, err)
+	case *gatewayv1.UpdateSubjectRequest:
+		l.Note(ctx, &adminv1.AuditEntry{Action: adminv1.AuditAction_AUDIT_ACTION_UPDATE, Subject: name(req.GetSubject().GetName())}, err)
 	case *gatewayv1.DeleteSubjectRequest:
 		l.Note(ctx, &adminv1.AuditEntry{Action: adminv1.AuditAction_AUDIT_ACTION_DELETE, Subject: name(req.GetName())}, err)
 	case *gatewayv1.CreateGenerationRequest:

@@ -43,6 +43,8 @@ const (
 	AuditAction_AUDIT_ACTION_REVOKE_KEY AuditAction = 5
 	// The data keys were wrapped with the newest key-encryption key.
 	AuditAction_AUDIT_ACTION_ROTATE_KEYS AuditAction = 6
+	// What is told of an enrolled person was changed: name, labels, expiry or consent.
+	AuditAction_AUDIT_ACTION_UPDATE AuditAction = 7
 )
 
 // Enum value maps for AuditAction.
@@ -55,6 +57,7 @@ var (
 		4: "AUDIT_ACTION_CREATE_KEY",
 		5: "AUDIT_ACTION_REVOKE_KEY",
 		6: "AUDIT_ACTION_ROTATE_KEYS",
+		7: "AUDIT_ACTION_UPDATE",
 	}
 	AuditAction_value = map[string]int32{
 		"AUDIT_ACTION_UNSPECIFIED": 0,
@@ -64,6 +67,7 @@ var (
 		"AUDIT_ACTION_CREATE_KEY":  4,
 		"AUDIT_ACTION_REVOKE_KEY":  5,
 		"AUDIT_ACTION_ROTATE_KEYS": 6,
+		"AUDIT_ACTION_UPDATE":      7,
 	}
 )
 
@@ -485,7 +489,7 @@ const file_facestudio_admin_v1_privacy_proto_rawDesc = "" +
 	"\x05after\x18\x04 \x01(\x04R\x05after\x12\x1b\n" +
 	"\tpage_size\x18\x05 \x01(\x05R\bpageSize\"U\n" +
 	"\x18ListAuditEntriesResponse\x129\n" +
-	"\aentries\x18\x01 \x03(\v2\x1f.facestudio.admin.v1.AuditEntryR\aentries*\xca\x01\n" +
+	"\aentries\x18\x01 \x03(\v2\x1f.facestudio.admin.v1.AuditEntryR\aentries*\xe3\x01\n" +
 	"\vAuditAction\x12\x1c\n" +
 	"\x18AUDIT_ACTION_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12AUDIT_ACTION_ENROL\x10\x01\x12\x14\n" +
@@ -493,7 +497,8 @@ const file_facestudio_admin_v1_privacy_proto_rawDesc = "" +
 	"\x13AUDIT_ACTION_DELETE\x10\x03\x12\x1b\n" +
 	"\x17AUDIT_ACTION_CREATE_KEY\x10\x04\x12\x1b\n" +
 	"\x17AUDIT_ACTION_REVOKE_KEY\x10\x05\x12\x1c\n" +
-	"\x18AUDIT_ACTION_ROTATE_KEYS\x10\x062l\n" +
+	"\x18AUDIT_ACTION_ROTATE_KEYS\x10\x06\x12\x17\n" +
+	"\x13AUDIT_ACTION_UPDATE\x10\a2l\n" +
 	"\vSealService\x12]\n" +
 	"\n" +
 	"RotateKeys\x12&.facestudio.admin.v1.RotateKeysRequest\x1a'.facestudio.admin.v1.RotateKeysResponse2\x7f\n" +
