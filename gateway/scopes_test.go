@@ -32,6 +32,9 @@ func TestEveryMethodHasAScope(t *testing.T) {
 				if (scope == auth.Admin) != strings.HasPrefix(room, "admin.") {
 					t.Errorf("%s needs the scope %s: the methods of admin, and no others, need admin", name, scope)
 				}
+				if pictures := scope == auth.PicturesRead || scope == auth.PicturesWrite; pictures != strings.HasPrefix(name, "/facestudio.gateway.v1.PictureService/") {
+					t.Errorf("%s needs the scope %s: the methods of pictures and uploads, and no others, need that of pictures", name, scope)
+				}
 				for _, stage := range stages {
 					if strings.HasPrefix(room, stage+".") && scope != auth.StagesCall {
 						t.Errorf("%s needs the scope %s: the methods of stages need %s", name, scope, auth.StagesCall)

@@ -104,7 +104,7 @@ func (s *shared) key(adminKeyFile, tenant string) string {
 	}
 	conn := s.dial(says{"authorization": "Bearer " + strings.TrimSpace(string(admin))})
 	made, err := adminv1.NewKeyServiceClient(conn).CreateKey(s.t.Context(), &adminv1.CreateKeyRequest{
-		Tenant: tenant, Scopes: []string{"generations:read", "generations:write", "subjects:read", "subjects:write", "stages:call"},
+		Tenant: tenant, Scopes: []string{"generations:read", "generations:write", "pictures:read", "pictures:write", "subjects:read", "subjects:write", "stages:call"},
 	})
 	if err != nil {
 		s.t.Fatal(err)

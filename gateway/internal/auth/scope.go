@@ -19,12 +19,15 @@ type Scope string
 
 // The scopes.
 const (
-	// GenerationsRead looks at generations, watches them and fetches pictures; also
-	// at uploaded pictures and styles.
+	// GenerationsRead looks at generations, watches them and fetches what they made;
+	// also at styles.
 	GenerationsRead Scope = "generations:read"
-	// GenerationsWrite creates, cancels and deletes generations, uploaded pictures
-	// and styles.
+	// GenerationsWrite creates, cancels and deletes generations and styles.
 	GenerationsWrite Scope = "generations:write"
+	// PicturesRead looks for uploaded pictures.
+	PicturesRead Scope = "pictures:read"
+	// PicturesWrite uploads and deletes pictures, at once or in pieces.
+	PicturesWrite Scope = "pictures:write"
 	// SubjectsRead looks at enrolled people.
 	SubjectsRead Scope = "subjects:read"
 	// SubjectsWrite enrols, changes and deletes people, and checks their photos.
@@ -36,11 +39,11 @@ const (
 )
 
 // Scopes are all of them.
-var Scopes = []Scope{GenerationsRead, GenerationsWrite, SubjectsRead, SubjectsWrite, StagesCall, Admin}
+var Scopes = []Scope{GenerationsRead, GenerationsWrite, PicturesRead, PicturesWrite, SubjectsRead, SubjectsWrite, StagesCall, Admin}
 
 // TenantScopes are those of what a tenant does: all but those of operators and
 // of programs beside the gateway.
-var TenantScopes = []Scope{GenerationsRead, GenerationsWrite, SubjectsRead, SubjectsWrite}
+var TenantScopes = []Scope{GenerationsRead, GenerationsWrite, PicturesRead, PicturesWrite, SubjectsRead, SubjectsWrite}
 
 // methods is the scope of every method: one that is not here is refused.
 var methods = map[string]Scope{
@@ -59,15 +62,15 @@ var methods = map[string]Scope{
 	gatewayv1.GenerationService_DeleteGeneration_FullMethodName: GenerationsWrite,
 	gatewayv1.SubjectService_UpdateSubject_FullMethodName:       SubjectsWrite,
 
-	gatewayv1.PictureService_CreatePicture_FullMethodName: GenerationsWrite,
-	gatewayv1.PictureService_UploadPicture_FullMethodName: GenerationsWrite,
-	gatewayv1.PictureService_GetPicture_FullMethodName:    GenerationsRead,
-	gatewayv1.PictureService_DeletePicture_FullMethodName: GenerationsWrite,
-	gatewayv1.PictureService_CreateUpload_FullMethodName:  GenerationsWrite,
-	gatewayv1.PictureService_GetUpload_FullMethodName:     GenerationsWrite,
-	gatewayv1.PictureService_AppendUpload_FullMethodName:  GenerationsWrite,
-	gatewayv1.PictureService_FinishUpload_FullMethodName:  GenerationsWrite,
-	gatewayv1.PictureService_DeleteUpload_FullMethodName:  GenerationsWrite,
+	gatewayv1.PictureService_CreatePicture_FullMethodName: PicturesWrite,
+	gatewayv1.PictureService_UploadPicture_FullMethodName: PicturesWrite,
+	gatewayv1.PictureService_GetPicture_FullMethodName:    PicturesRead,
+	gatewayv1.PictureService_DeletePicture_FullMethodName: PicturesWrite,
+	gatewayv1.PictureService_CreateUpload_FullMethodName:  PicturesWrite,
+	gatewayv1.PictureService_GetUpload_FullMethodName:     PicturesWrite,
+	gatewayv1.PictureService_AppendUpload_FullMethodName:  PicturesWrite,
+	gatewayv1.PictureService_FinishUpload_FullMethodName:  PicturesWrite,
+	gatewayv1.PictureService_DeleteUpload_FullMethodName:  PicturesWrite,
 
 	gatewayv1.StyleService_CreateStyle_FullMethodName: GenerationsWrite,
 	gatewayv1.StyleService_GetStyle_FullMethodName:    GenerationsRead,
