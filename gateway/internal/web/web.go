@@ -5,6 +5,7 @@ package web
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -39,8 +40,12 @@ type Settings struct {
 func New(s Settings) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", s.API)
-	mux.Handle("GET /openapi.json", newFile("openapi.json", s.Document))
-	err := fs.WalkDir(static, "static", func(name string, entry fs.DirEntry, err error) error {
+	document, err := newFile("openapi.json", s.Document)
+	if err != nil {
+		return nil, fmt.Errorf("read the document: %w", err)
+	}
+	mux.Handle("GET /openapi.json", document)
+	err = fs.WalkDir(static, "static", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
@@ -48,7 +53,11 @@ func New(s Settings) (http.Handler, error) {
 		if err != nil {
 			return err
 		}
-		mux.Handle("GET "+address(name), newFile(path.Base(name), data))
+		f, err := newFile(path.Base(name), data)
+		if err != nil {
+			return err
+		}
+		mux.Handle("GET "+address(name), f)
 		return nil
 	})
 	if err != nil {
@@ -68,17 +77,40 @@ func address(name string) string {
 
 // file is one embedded file.
 type file struct {
-	name, mediaType, etag string
-	data                  []byte
+	name, mediaType string
+	plain           body
+	// packed is for those who take gzip; without data where that saves nothing.
+	packed body
 }
 
-func newFile(name string, data []byte) *file {
+// body is the bytes of a file and their tag.
+type body struct {
+	data []byte
+	etag string
+}
+
+func newBody(data []byte) body {
 	sum := sha256.Sum256(data)
-	return &file{
-		name: name, data: data,
-		mediaType: mime.TypeByExtension(path.Ext(name)),
-		etag:      strconv.Quote(hex.EncodeToString(sum[:16])),
+	return body{data, strconv.Quote(hex.EncodeToString(sum[:16]))}
+}
+
+func newFile(name string, data []byte) (*file, error) {
+	f := &file{name: name, mediaType: mime.TypeByExtension(path.Ext(name)), plain: newBody(data)}
+	var packed bytes.Buffer
+	w, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	if err != nil {
+		return nil, err
 	}
+	if _, err := w.Write(data); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	if packed.Len() < len(data)*9/10 {
+		f.packed = newBody(packed.Bytes())
+	}
+	return f, nil
 }
 
 // ServeHTTP implements http.Handler. Browsers ask each time whether a file is
@@ -86,7 +118,27 @@ func newFile(name string, data []byte) *file {
 func (f *file) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", f.mediaType)
-	h.Set("ETag", f.etag)
 	h.Set("Cache-Control", "no-cache")
-	http.ServeContent(w, r, f.name, time.Time{}, bytes.NewReader(f.data))
+	b := f.plain
+	if f.packed.data != nil {
+		h.Set("Vary", "Accept-Encoding")
+		if takesGzip(r) {
+			b = f.packed
+			h.Set("Content-Encoding", "gzip")
+		}
+	}
+	h.Set("ETag", b.etag)
+	http.ServeContent(w, r, f.name, time.Time{}, bytes.NewReader(b.data))
+}
+
+// takesGzip tells whether gzip is among what a client names; who names it to refuse
+// it ("gzip;q=0") does not get it either.
+func takesGzip(r *http.Request) bool {
+	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
+		name, weight, _ := strings.Cut(strings.TrimSpace(part), ";")
+		if name == "gzip" {
+			return !strings.HasPrefix(strings.ReplaceAll(weight, " ", ""), "q=0") || strings.ContainsAny(weight, "123456789")
+		}
+	}
+	return false
 }
