@@ -209,6 +209,9 @@ class Bundle:
     version: str = "0.1.0"
     steps: int = 25  # of the sampler, when a request names none
     guidance_scale: float = 3.0
+    # How strong the second of two people must be in a face for a blend, as a share of the first; the
+    # table `blends` of the evaluation tells where its errors are least.
+    blend_share: float = 0.4
     # Roles whose weights are stored as int8 with a scale per channel, for the bundle's size.
     int8: list[str] = field(default_factory=lambda: ["clip_text", "clip_vision", "guidance", "prior"])
 

@@ -9,12 +9,12 @@ import pytest
 from facestudio_training.config import ROOT
 from facestudio_training.data import align, pictures
 from facestudio_training.data.detector import Face
-from facestudio_training.evaluation import measures, noise
+from facestudio_training.evaluation import in_place, measures, noise, verdict
 from facestudio_training.evaluation.bench import NAMES, Bench
 from facestudio_training.evaluation.gallery import Gallery
 from facestudio_training.evaluation.mesh import Mesh, Order
+from facestudio_training.evaluation.several import assigned, balance
 from facestudio_training.evaluation.tables import TABLES
-from facestudio_training.evaluation.two import assigned
 from facestudio_training.golden import philox
 
 REPOSITORY = ROOT.parent
@@ -108,10 +108,55 @@ def test_faces_are_given_to_the_people_they_lie_on():
     assert assigned([], boxes) == [None, None]
 
 
+def unit(*values: float) -> np.ndarray:
+    return np.array(values, np.float32) / np.linalg.norm(values)
+
+
+def test_the_verdict_is_that_of_the_mesh():
+    """The cases of gateway/internal/verdict."""
+    limits = verdict.levels({"face_encoder": {}})
+    assert limits.stranger == pytest.approx(0.117) and limits.blend == 0.4
+    a, b = unit(1, 0, 0), unit(0.6, 0.8, 0)
+    assert verdict.shares(unit(1, 0, 1), a, b) == pytest.approx((0.5**0.5, 0), abs=1e-6)
+    assert not limits.is_blend(unit(1, 0, 1), a, b) and limits.is_blend(unit(*(a + b)), a, b)
+    assert verdict.shares(a, a, unit(1, 0.1, 0)) is None and not limits.is_blend(a, a, unit(1, 0.1, 0))
+    told = {"face_encoder": {"similarity": {"strangers": {"mean": 0.25, "deviation": 0.125}, "blend_share": 0.5}}}
+    assert verdict.levels(told) == verdict.Levels(0.375, 0.5)
+    mix = unit(5, 2.2, 0)
+    assert limits.is_blend(mix, a, unit(0, 1, 0)) and not verdict.levels(told).is_blend(mix, a, unit(0, 1, 0))
+
+
+def test_the_balance_of_blends_is_between_the_two():
+    mix, one = np.array([0.5, 0.7, 0.9, 0.6]), np.array([0.0, 0.1, 0.2, np.nan])
+    assert "at 0.22 the larger of both errors is least: 0.0 % missed, 0.0 % false" in balance(mix, one, 0.4, 9)
+
+
+def test_what_changed_around_a_head_is_told():
+    rng = np.random.default_rng(0)
+    photo = cv2.GaussianBlur(rng.integers(0, 255, (200, 240, 3)).astype(np.uint8), (0, 0), 2)
+    boxes = [np.array([90.0, 70, 50, 50])]
+    soft = in_place_of(photo, 34, 14)
+    assert in_place.changed_outside(photo, soft, boxes) == 0
+    before, after = in_place.across(photo, soft, boxes)
+    assert 0 < after < 1.2 * before
+    before, after = in_place.across(photo, in_place_of(photo, 34, 0.5), boxes)
+    assert after > 1.2 * before
+    stray = soft.copy()
+    stray[5, 5] = 255 - stray[5, 5]
+    assert in_place.changed_outside(photo, stray, boxes) == 1
+
+
+def in_place_of(photo: np.ndarray, radius: float, edge: float) -> np.ndarray:
+    """The photo with a brighter disc in its middle whose edge is so soft."""
+    y, x = np.mgrid[0:200, 0:240]
+    matte = np.clip((radius - np.hypot(x - 115, y - 95)) / edge, 0, 1)[..., None]
+    return np.clip(photo + 20 * matte, 0, 255).astype(np.uint8)
+
+
 @pytest.fixture(scope="module")
 def bench(mesh) -> Bench:
-    """Synthetic people as four persons, seen by the tiny bundle's own encoder."""
-    files = sorted((REPOSITORY / "examples" / "faces").glob("*.jpg"))[:16]
+    """Synthetic people, two as one person, seen by the tiny bundle's own encoder; each picture is there twice."""
+    files = 2 * sorted((REPOSITORY / "examples" / "faces").glob("*.jpg"))[:12]
     pixels = np.stack([cv2.resize(cv2.cvtColor(cv2.imread(str(f)), cv2.COLOR_BGR2RGB), (128, 128), interpolation=cv2.INTER_AREA)
                        for f in files])
     found = [mesh.detect(p)[0] for p in pixels]
@@ -120,7 +165,7 @@ def bench(mesh) -> Bench:
     data = pictures.Pictures(
         pixels, np.stack([align.face(p, f.points) for p, f in zip(pixels, found)]), np.zeros((n, 64, 64, 3), np.uint8),
         np.ones(n, bool), np.ones(n, np.float32), np.stack([f.box for f in found]), np.stack([f.points for f in found]),
-        np.array([f.name for f in files]), np.array(["dev"] * n), np.arange(n) % 4, texts, np.ones(n, bool),
+        np.array([f.name for f in files]), np.array(["dev"] * n), np.arange(n) % 6, texts, np.ones(n, bool),
         np.full(n, -1), texts, texts)
     recognisers = dict.fromkeys(NAMES, mesh.face_embed)
     return Bench(mesh, Gallery(data, recognisers), recognisers)

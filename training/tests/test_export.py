@@ -10,7 +10,7 @@ import torch
 
 from facestudio_training import config
 from facestudio_training.config import ROOT
-from facestudio_training.export import bundle, check, graph, manifest, untrained
+from facestudio_training.export import bundle, check, graph, manifest, strangers, untrained
 from facestudio_training.export.roles import Role, Value
 from facestudio_training.stages import export
 
@@ -36,6 +36,16 @@ def test_manifest_says_what_the_config_says(tiny):
     for name in MANIFEST.keys() - {"files", "batch_invariant", "batch_one_differs", "provenance"}:
         assert made[name] == MANIFEST[name], name
     assert made["batch_invariant"].keys() == MANIFEST["batch_invariant"].keys()
+
+
+def test_manifest_tells_how_similar_strangers_are(tiny):
+    e = np.eye(3, 4, dtype=np.float32)
+    e[1] = (0.6, 0.8, 0, 0)
+    apart = strangers.spread(e, np.array([0, 1, 1]))
+    assert apart == {"mean": 0.3, "deviation": 0.3}
+    assert strangers.spread(e, np.zeros(3)) is None
+    made = manifest.manifest(tiny, tiny.file, [], [], [], False, apart)
+    assert made["face_encoder"]["similarity"] == {"strangers": apart, "blend_share": tiny.bundle.blend_share}
 
 
 def test_graphs_carry_the_contract_and_no_paths(tiny):

@@ -12,6 +12,8 @@ from ..language.captions import parse
 from ..language.facts import turn
 from . import measures
 from .bench import NAMES, Bench, Outcome
+from .isolation import isolation
+from .several import blends, several
 from .table import READ, Table, columns, span, summary
 from .two import two
 
@@ -194,5 +196,5 @@ def distances(bench: Bench, outcomes: list[Outcome]) -> Table:
 
 
 TABLES = {"image": image, "photos": photos, "identity": identity, "own": own, "looks": looks, "text": text,
-          "alpha": alpha, "two": two}
+          "alpha": alpha, "several": several, "blends": blends, "two": two, "isolation": isolation}
 

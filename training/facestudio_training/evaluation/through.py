@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,36 +21,42 @@ ADDRESS = "127.0.0.1:17433"
 
 def compare(bench: Bench, bundle: Path, repository: Path, log: Path, count: int) -> Table:
     """PSNR and the largest difference between this process's pictures and the mesh's."""
-    command = repository / "bin" / "facestudio"
-    if not command.exists():
-        raise SystemExit("eval: bin/facestudio is missing: run `make build` first")
     trials = bench.pairs(count)
     mine = [o.picture for o in bench.run(trials, "through the mesh")]
     apart, psnr, seconds, g = [], [], [], bench.gallery
-    with tempfile.TemporaryDirectory() as temporary, open(log / "mesh.log", "w") as output:
-        temporary = Path(temporary)
-        mesh = subprocess.Popen([command, "up", "--listen", ADDRESS, "--data-dir", temporary / "mesh", "--bundle", bundle],
-                                stdout=output, stderr=output)
-        try:
-            wait(command, mesh)
-            for trial, own in zip(trials, mine, strict=True):
-                face, style, result = (temporary / f"{name}.png" for name in ("face", "style", "result"))
-                Image.fromarray(np.asarray(g.data.pixels[g.rows[trial.given[0]]])).save(face)
-                Image.fromarray(np.asarray(g.data.pixels[g.rows[trial.style]])).save(style)
-                started = time.monotonic()
-                subprocess.run([command, "generate", "--server", ADDRESS, "--face", face, "--style", style, "--seed",
-                                str(trial.seed), "-o", result, "--json"], check=True, stdout=subprocess.DEVNULL)
-                seconds.append(time.monotonic() - started)
-                made = np.array(Image.open(result).convert("RGB"))
-                apart.append(int(np.abs(made.astype(int) - own).max()))
-                psnr.append(measures.psnr(made, own))
-        finally:
-            mesh.terminate()
-            mesh.wait(60)
+    with tempfile.TemporaryDirectory() as temporary, running(repository, bundle, Path(temporary), log) as command:
+        for trial, own in zip(trials, mine, strict=True):
+            face, style, result = (Path(temporary) / f"{name}.png" for name in ("face", "style", "result"))
+            Image.fromarray(np.asarray(g.data.pixels[g.rows[trial.given[0]]])).save(face)
+            Image.fromarray(np.asarray(g.data.pixels[g.rows[trial.style]])).save(style)
+            started = time.monotonic()
+            subprocess.run([command, "generate", "--server", ADDRESS, "--face", face, "--style", style, "--seed",
+                            str(trial.seed), "-o", result, "--json"], check=True, stdout=subprocess.DEVNULL)
+            seconds.append(time.monotonic() - started)
+            made = np.array(Image.open(result).convert("RGB"))
+            apart.append(int(np.abs(made.astype(int) - own).max()))
+            psnr.append(measures.psnr(made, own))
     return Table("Through the mesh", ["pictures", "PSNR to this process's, mean (least), dB", "largest difference, median",
                                       "seconds a picture"],
                  [[str(count), f"{np.mean(psnr):.1f} ({min(psnr):.1f})", f"{np.median(apart):.0f}", f"{np.mean(seconds):.1f}"]],
                  "JPEG and resampling code differ between the two, so faces and style inputs differ by a level or two.")
+
+
+@contextlib.contextmanager
+def running(repository: Path, bundle: Path, folder: Path, log: Path) -> Iterator[Path]:
+    """Runs the whole mesh on ADDRESS with its data in a folder; gives the command that speaks to it."""
+    command = repository / "bin" / "facestudio"
+    if not command.exists():
+        raise SystemExit("eval: bin/facestudio is missing: run `make build` first")
+    with open(log / "mesh.log", "w") as output:
+        mesh = subprocess.Popen([command, "up", "--listen", ADDRESS, "--data-dir", folder / "mesh", "--bundle", bundle],
+                                stdout=output, stderr=output)
+        try:
+            wait(command, mesh)
+            yield command
+        finally:
+            mesh.terminate()
+            mesh.wait(60)
 
 
 def wait(command: Path, mesh: subprocess.Popen) -> None:

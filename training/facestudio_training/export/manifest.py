@@ -49,8 +49,9 @@ def detector_file(cfg: Config) -> File:
 
 
 def manifest(cfg: Config, config_file: Path, encoders: list[str], reports: list[Report], files: list[File],
-             random_weights: bool) -> dict:
-    """The manifest as a dict in its final order. files: everything else of the folder."""
+             random_weights: bool, strangers: dict[str, float] | None = None) -> dict:
+    """The manifest as a dict in its final order. files: everything else of the folder. strangers: mean and
+    deviation of the cosine of two people's photos, where it was measured."""
     side, factor, multiple = cfg.data.size, 8, 16
     recipe = detector.Recipe(size=detector.FILES[cfg.data.detector][2])
     image = cfg.clip.vision.embed
@@ -83,7 +84,8 @@ def manifest(cfg: Config, config_file: Path, encoders: list[str], reports: list[
                            for name in encoders],
         "text": {"max_tokens": cfg.clip.text.length, "tokenizer": "tokenizer.json", "dim": cfg.clip.text.embed},
         "face_encoder": {"size": cfg.face.model.size, "mean": HALF, "std": HALF, "dim": cfg.face.model.embed,
-                         "fill": "black", "template": template("arcface-112", 112, align.ARCFACE_112)},
+                         "fill": "black", "template": template("arcface-112", 112, align.ARCFACE_112),
+                         **({"similarity": {"strangers": strangers, "blend_share": cfg.bundle.blend_share}} if strangers else {})},
         "framing": {"fill": "edge", "template": template("ffhq-128", 128, align.FFHQ_128)},
         "face_detector": {
             "variant": "blazeface",

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..config import ROOT, Config
 from ..data import pictures
 from ..data.detector import fetch
-from ..evaluation import sheets, through
+from ..evaluation import in_place, sheets, through
 from ..evaluation.bench import NAMES, Bench
 from ..evaluation.gallery import Gallery, Recogniser
 from ..evaluation.mesh import Mesh
@@ -30,6 +30,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--bundle", type=Path, help="folder of the bundle; default: the config's paths.bundle")
     parser.add_argument("--tables", default=",".join(TABLES), help="comma-separated, of " + ", ".join(TABLES))
     parser.add_argument("--count", type=int, default=COUNT, help="results behind each row (of text: behind all prompts)")
+    parser.add_argument("--in-place", type=int, default=0, help="put people into so many photos with bin/facestudio, and look at the seams")
     parser.add_argument("--through", type=int, default=0, help="compare so many pictures with those of bin/facestudio")
     return parser
 
@@ -46,6 +47,8 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1, bundle: Pat
     at = cfg.state("eval")
     if compared := rest.get("through", through_mesh):
         parts.append(through.compare(bench, folder, ROOT.parent, at, compared).markdown())
+    if photos := rest.get("in_place", 0):
+        parts += [t.markdown() for t in in_place.in_place(bench, folder, ROOT.parent, at, photos)]
     for name in names:
         if minutes is not None and time.monotonic() - started > 60 * minutes:
             print(f"eval: {minutes:g} minutes are over; left out: {', '.join(names[names.index(name):])}", flush=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from ..config import ROOT, Config
-from ..export import bundle, card, check, graph, untrained
+from ..export import bundle, card, check, graph, strangers, untrained
 from ..export.manifest import TRAINED_ON, File, detector_file, encode_tokenizer, manifest
 from ..export.roles import roles
 from ..models.vision import VisionTrio
@@ -52,7 +52,8 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1, random: boo
     text = card.card(cfg, reports, TRAINED_ON, measured, random)
     files.append(File("MODEL_CARD.md", "card", text.encode()))
     folder = out.resolve() if out else cfg.path("bundle")
-    bundle.write(folder, manifest(cfg, cfg.file, list(VisionTrio.NAMES), reports, files, random), files)
+    apart = None if random else strangers.measure(cfg, modules["face_encoder"])
+    bundle.write(folder, manifest(cfg, cfg.file, list(VisionTrio.NAMES), reports, files, random, apart), files)
     total = sum(len(f.data) for f in files)
     print(f"export: wrote {folder.name}, {total / 1e6:.1f} MB in {len(files)} files", flush=True)
 
