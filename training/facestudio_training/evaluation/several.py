@@ -180,7 +180,9 @@ def balance(mix: np.ndarray, one: np.ndarray, used: float, people: int) -> str:
     mix, one = np.nan_to_num(mix), np.nan_to_num(one)
     at = np.round(np.arange(0.1, 0.91, 0.02), 2)
     missed, false = (mix[:, None] < at).mean(0), (one[:, None] >= at).mean(0)
-    best = at[np.argmin(np.maximum(missed, false))]
+    larger = np.maximum(missed, false)
+    equals = at[larger == larger.min()]
+    best = equals[len(equals) // 2]
     return (f"By the bundle's own face encoder, over {people} people. A face is a blend from a share of {used:g} of the second person on; "
             f"at {best:g} the larger of both errors is least: {100 * missed[at == best][0]:.1f} % missed, "
             f"{100 * false[at == best][0]:.1f} % false. That is what the config's bundle.blend_share is to be.")
