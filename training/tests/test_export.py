@@ -44,6 +44,7 @@ def test_manifest_tells_how_similar_strangers_are(tiny):
     apart = strangers.spread(e, np.array([0, 1, 1]))
     assert apart == {"mean": 0.3, "deviation": 0.3}
     assert strangers.spread(e, np.zeros(3)) is None
+    assert strangers.spread(np.ones((3, 4), np.float32) / 2, np.arange(3)) is None
     made = manifest.manifest(tiny, tiny.file, [], [], [], False, apart)
     assert made["face_encoder"]["similarity"] == {"strangers": apart, "blend_share": tiny.bundle.blend_share}
 
