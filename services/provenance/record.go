@@ -101,6 +101,23 @@ func Read(picture []byte) (Record, error) {
 	return r, nil
 }
 
+// Forget returns a picture without its record: it still says that it is synthetic,
+// and not of what, nor for whom. A picture without a record, or with one that
+// this version cannot read, is returned as it is.
+func Forget(picture []byte) []byte {
+	r, err := Read(picture)
+	if err != nil {
+		return picture
+	}
+	old, _ := imaging.XMP(picture)
+	if plain, err := imaging.WithoutXMP(picture); err == nil { // a PNG, whose chunks have checksums
+		if out, err := imaging.WithXMP(plain, bare(r.Source, 0)); err == nil {
+			return out
+		}
+	}
+	return bytes.Replace(picture, old, bare(r.Source, len(old)), 1)
+}
+
 func unreadable(err error, format string, args ...any) error {
 	return fault.Wrap(err, fault.Invalid, faultv1.Reason_REASON_UNSUPPORTED_IMAGE, "", format, args...)
 }

@@ -225,3 +225,40 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+func TestForget(t *testing.T) {
+	for name, picture := range encoded(t) {
+		t.Run(name, func(t *testing.T) {
+			r := record(t)
+			r.Source = provenance.Composite
+			signed, err := provenance.Sign(picture, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := provenance.Forget(signed)
+			for _, gone := range []string{"Grüße", "subjects/eve", "facestudio:Record", r.Bundle.Digest} {
+				if gone != "" && bytes.Contains(got, []byte(gone)) {
+					t.Errorf("%q is in it", gone)
+				}
+			}
+			xmp, ok := imaging.XMP(got)
+			if !ok || !bytes.Contains(xmp, []byte(provenance.Composite)) || !bytes.HasSuffix(xmp, []byte(`<?xpacket end="r"?>`)) {
+				t.Errorf("its metadata is %q", xmp)
+			}
+			want, err := imaging.Decode(signed, imaging.Limits{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			shown, err := imaging.Decode(got, imaging.Limits{})
+			if err != nil || !slices.Equal(shown.Pix, want.Pix) {
+				t.Errorf("it shows something else: %v", err)
+			}
+			if again := provenance.Forget(got); !bytes.Equal(again, got) {
+				t.Error("the second time it changes")
+			}
+			if plain := provenance.Forget(picture); !bytes.Equal(plain, picture) {
+				t.Error("a picture without a record is changed")
+			}
+		})
+	}
+}

@@ -28,6 +28,20 @@ var (
 // attribute, and a record has many.
 var escape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
+// end is how a packet ends.
+const end = `<?xpacket end="r"?>`
+
+// bare is the XMP packet of a picture whose record was taken out, with spaces up to
+// a size, which stand before its end (XMP specification part 1, 7.1).
+func bare(source Source, size int) []byte {
+	whole := bytes.TrimSuffix(packet(source, ""), []byte(end))
+	whole = bytes.Replace(whole, []byte("<facestudio:Record></facestudio:Record>"), nil, 1)
+	if n := size - len(whole) - len(end); n > 0 {
+		whole = append(whole, bytes.Repeat([]byte(" "), n)...)
+	}
+	return append(whole, end...)
+}
+
 // packet is the XMP packet of a record (XMP specification part 1, 7).
 func packet(source Source, record string) []byte {
 	return fmt.Appendf(nil, `<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>`+
@@ -36,7 +50,7 @@ func packet(source Source, record string) []byte {
 		`<xmp:CreatorTool>FaceStudio</xmp:CreatorTool>`+
 		`<Iptc4xmpExt:DigitalSourceType>%s</Iptc4xmpExt:DigitalSourceType>`+
 		`<facestudio:Record>%s</facestudio:Record>`+
-		`</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="r"?>`,
+		`</rdf:Description></rdf:RDF></x:xmpmeta>`+end,
 		rdfSpace, xmpSpace, iptcSpace, recordSpace, escape.Replace(string(source)), escape.Replace(record))
 }
 

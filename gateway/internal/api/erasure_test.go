@@ -1,19 +1,25 @@
 package api_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/facestudio/facestudio/gateway/internal/record"
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	"github.com/facestudio/facestudio/services/blob"
 	"github.com/facestudio/facestudio/services/fault"
+	"github.com/facestudio/facestudio/services/imaging"
 	"github.com/facestudio/facestudio/services/jobqueue"
+	"github.com/facestudio/facestudio/services/provenance"
 	"github.com/facestudio/facestudio/services/seal"
 )
 
@@ -50,8 +56,8 @@ func (e *enrolling) unnamed(t *testing.T, g *gatewayv1.Generation, s *gatewayv1.
 	if len(got.GetSubjects()) != 1 || protojson.Format(got.GetSubjects()[0]) != protojson.Format(want) {
 		t.Errorf("it shows %v", got.GetSubjects())
 	}
-	if got.GetState() != gatewayv1.State_STATE_CANCELLED || got.GetPrompt() != g.GetPrompt() || !got.GetCreateTime().AsTime().Equal(g.GetCreateTime().AsTime()) {
-		t.Errorf("more is gone than the subject %s: %v", s.GetName(), got)
+	if got.GetState() != gatewayv1.State_STATE_CANCELLED || got.GetPrompt() != "" || len(got.GetLabels()) != 0 || got.GetSeed() != g.GetSeed() || !got.GetCreateTime().AsTime().Equal(g.GetCreateTime().AsTime()) {
+		t.Errorf("more is gone, or less, than what tells of %s: %v", s.GetName(), got)
 	}
 }
 
@@ -148,5 +154,51 @@ func TestABrokenDeletionGoesOn(t *testing.T) {
 				t.Errorf("what a stage was told is still %q, %v", got, err)
 			}
 		})
+	}
+}
+
+// Results stay, and tell nobody any more who is in them and what was asked for.
+func TestResultsOfADeletedSubjectTellNothing(t *testing.T) {
+	e := openSubjects(t)
+	s := e.enrol(t.Context(), t, asking(album(t, 1)...))
+	g := request(t)
+	g.Name, g.State, g.Prompt = record.Name("00000000000000000000000007"), gatewayv1.State_STATE_QUEUED, "my sister with a hat"
+	g.Subjects = []*gatewayv1.GenerationSubject{{Name: "my sister", Subject: s.GetName()}}
+	g.Seed, g.Timeout, g.CreateTime = new(uint64(7)), durationpb.New(time.Minute), timestamppb.Now()
+	told, err := provenance.Request(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := imaging.EncodePNG(imaging.NewRGB(16, 16), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := provenance.Sign(plain, provenance.Record{Request: told, Source: provenance.Trained})
+	if err != nil {
+		t.Fatal(err)
+	}
+	former, err := e.blobs.Put(t.Context(), "default", blob.Week, signed, "image/png")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Pictures = []*gatewayv1.ResultPicture{{Name: g.GetName() + "/pictures/0", Blob: former}}
+	key := jobqueue.RecordKey{Tenant: "default", ID: "00000000000000000000000007"}
+	if err := record.New(e.queue, time.Now).Create(t.Context(), key, jobqueue.Interactive, g); err != nil {
+		t.Fatal(err)
+	}
+	e.cancelled(t, g)
+	if _, err := e.subjects.DeleteSubject(t.Context(), &gatewayv1.DeleteSubjectRequest{Name: s.GetName()}); err != nil {
+		t.Fatal(err)
+	}
+	e.unnamed(t, g, s)
+	got, err := e.service.GetPicture(t.Context(), &gatewayv1.GetPictureRequest{Name: g.GetName() + "/pictures/0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(got.GetData(), []byte("hat")) || bytes.Contains(got.GetData(), []byte(s.GetName())) || !bytes.Contains(got.GetData(), []byte(provenance.Trained)) {
+		t.Errorf("the picture tells %q", got.GetData())
+	}
+	if _, there, err := e.blobs.Stored(t.Context(), "default", blob.Week, former); there || err != nil {
+		t.Errorf("the former picture is there: %v, %v", there, err)
 	}
 }

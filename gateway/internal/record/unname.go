@@ -14,10 +14,13 @@ const Deleted = "subjects/deleted"
 
 // Unname makes a tenant's generations that have ended not name a subject any
 // more: where they did, they name Deleted, and what the caller called it there is
-// gone. Before that, first is called for each, and for those under way. Unname
-// returns which those are, and which that name it are under way, or changed just
-// then. They expire when they would have.
-func (s *Store) Unname(ctx context.Context, tenant, subject string, first func(jobqueue.RecordKey) error) (ended, underWay []jobqueue.RecordKey, err error) {
+// gone, with the prompt and the labels, which may tell of the person. Before that,
+// first is called for each, and for those under way; it may change the pictures of
+// one that has ended. Unname returns which those are, and which that name it are
+// under way, or changed just then. They expire when they would have.
+func (s *Store) Unname(ctx context.Context, tenant, subject string,
+	first func(jobqueue.RecordKey, *gatewayv1.Generation) error,
+) (ended, underWay []jobqueue.RecordKey, err error) {
 	entries, err := s.records.List(ctx, tenant)
 	if err != nil {
 		return nil, nil, fmt.Errorf("list generations: %w", err)
@@ -30,7 +33,7 @@ func (s *Store) Unname(ctx context.Context, tenant, subject string, first func(j
 		if !unname(g, subject) {
 			continue
 		}
-		if err := first(entry.Key); err != nil {
+		if err := first(entry.Key, g); err != nil {
 			return ended, underWay, err
 		}
 		if !entry.Record.GetTerminal() {
@@ -73,6 +76,7 @@ func unname(g *gatewayv1.Generation, subject string) bool {
 	if !named {
 		return false
 	}
+	g.Prompt, g.Labels = "", nil
 	if g.GetFault() != nil {
 		g.Fault.Message = "it ended with a fault about a person who was deleted since"
 	}

@@ -24,6 +24,7 @@ func TestUnnameTakesNamesOutOfAllThatATenantsGenerationsTell(t *testing.T) {
 		{Name: "Bob", Subject: bob},
 		{Name: "a child", Mix: []*gatewayv1.MixPart{{Name: "mother Ada", Subject: name, Weight: 1}, {Name: "Bob", Subject: bob, Weight: 1}}},
 	}
+	g.Prompt, g.Labels = "Ada with a hat", map[string]string{"order": "of Ada"}
 	g.Fault = &faultv1.Fault{Message: name + " was deleted"}
 	g.Pictures = []*gatewayv1.ResultPicture{{
 		Faces:    []*gatewayv1.ResultFace{{Subject: "Ada"}, {Subject: "Bob"}},
@@ -37,7 +38,7 @@ func TestUnnameTakesNamesOutOfAllThatATenantsGenerationsTell(t *testing.T) {
 	unname := func(tenant string) (ended, underWay []jobqueue.RecordKey) {
 		t.Helper()
 		first = nil
-		ended, underWay, err := s.Unname(t.Context(), tenant, name, func(k jobqueue.RecordKey) error {
+		ended, underWay, err := s.Unname(t.Context(), tenant, name, func(k jobqueue.RecordKey, _ *gatewayv1.Generation) error {
 			first = append(first, k)
 			return nil
 		})

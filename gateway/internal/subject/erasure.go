@@ -22,15 +22,17 @@ type Erasures interface {
 	Create(ctx context.Context, key jobqueue.RecordKey, value []byte) error
 	Get(ctx context.Context, key jobqueue.RecordKey) (*jobqueue.Document, error)
 	All(ctx context.Context) ([]*jobqueue.Document, error)
+	Update(ctx context.Context, key jobqueue.RecordKey, value []byte, revision uint64) (uint64, error)
 	Erase(ctx context.Context, key jobqueue.RecordKey) error
 }
 
 // Generations has the generations; *record.Store is one.
 type Generations interface {
 	// Unname calls first for each of a tenant's generations that name a subject,
-	// makes those that have ended not name it any more, and returns which those
-	// are, and which are under way.
-	Unname(ctx context.Context, tenant, subject string, first func(jobqueue.RecordKey) error) (ended, underWay []jobqueue.RecordKey, err error)
+	// makes those that have ended not name it any more, with the pictures that first
+	// gave them, and returns which those are, and which are under way.
+	Unname(ctx context.Context, tenant, subject string,
+		first func(jobqueue.RecordKey, *gatewayv1.Generation) error) (ended, underWay []jobqueue.RecordKey, err error)
 }
 
 // Work has the data keys of the work on generations; *jobqueue.Queue is one.
@@ -93,15 +95,21 @@ func (r *Remover) erase(ctx context.Context, key jobqueue.RecordKey, erasure *ga
 	}
 	// A generation that names the subject no more is not found again: its work goes
 	// first.
-	ended, underWay, err := r.Generations.Unname(ctx, key.Tenant, out.GetName(), func(generation jobqueue.RecordKey) error {
+	ended, underWay, err := r.Generations.Unname(ctx, key.Tenant, out.GetName(), func(generation jobqueue.RecordKey, g *gatewayv1.Generation) error {
 		destroyed, err := r.Work.ForgetWork(ctx, generation)
 		if destroyed {
 			out.DataKeys++
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return r.forgetRecords(ctx, key, g)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("unname the subject: %w", err)
+	}
+	if err := r.dropResults(ctx, key); err != nil {
+		return nil, err
 	}
 	for _, generation := range ended {
 		out.Generations = append(out.Generations, generationName(generation))

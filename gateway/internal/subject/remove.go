@@ -21,8 +21,12 @@ const (
 	finishEvery = time.Minute
 )
 
-// Blobs is where photos are kept; *blob.Store is one.
+// Blobs is where photos and results are kept; *blob.Store is one.
 type Blobs interface {
+	// Get returns the bytes of a blob.
+	Get(ctx context.Context, tenant string, b *mediav1.Blob) ([]byte, error)
+	// Put stores bytes with a retention.
+	Put(ctx context.Context, tenant, retention string, data []byte, mediaType string) (*mediav1.Blob, error)
 	// Version tells one storing of a blob with a retention from another; empty
 	// when it is not there.
 	Version(ctx context.Context, tenant, retention string, b *mediav1.Blob) (string, error)

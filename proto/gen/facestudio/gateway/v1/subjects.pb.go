@@ -261,7 +261,10 @@ func (x *SubjectRecord) GetRequestDigest() []byte {
 type SubjectErasure struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The photos that the subject kept.
-	Photos        []*v1.Blob `protobuf:"bytes,1,rep,name=photos,proto3" json:"photos,omitempty"`
+	Photos []*v1.Blob `protobuf:"bytes,1,rep,name=photos,proto3" json:"photos,omitempty"`
+	// Result pictures that were stored anew without the record of how they were
+	// made; the former ones, which are to go.
+	Results       []*v1.Blob `protobuf:"bytes,2,rep,name=results,proto3" json:"results,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -299,6 +302,13 @@ func (*SubjectErasure) Descriptor() ([]byte, []int) {
 func (x *SubjectErasure) GetPhotos() []*v1.Blob {
 	if x != nil {
 		return x.Photos
+	}
+	return nil
+}
+
+func (x *SubjectErasure) GetResults() []*v1.Blob {
+	if x != nil {
+		return x.Results
 	}
 	return nil
 }
@@ -653,7 +663,8 @@ type DeleteSubjectResponse struct {
 	// generations that named it, whose requests to the stages, results and
 	// checkpoints cannot be read any more.
 	DataKeys int32 `protobuf:"varint,5,opt,name=data_keys,json=dataKeys,proto3" json:"data_keys,omitempty"`
-	// Names of the generations that had ended and do not name the subject any more.
+	// Names of the generations that had ended and do not name the subject any more;
+	// their prompts, labels and the records in their pictures are gone, too.
 	Generations []string `protobuf:"bytes,6,rep,name=generations,proto3" json:"generations,omitempty"`
 	// Names of the generations that were under way: they end, and within minutes
 	// do not name it any more.
@@ -769,9 +780,10 @@ const file_facestudio_gateway_v1_subjects_proto_rawDesc = "" +
 	"\rSubjectRecord\x128\n" +
 	"\asubject\x18\x01 \x01(\v2\x1e.facestudio.gateway.v1.SubjectR\asubject\x129\n" +
 	"\tembedding\x18\x02 \x01(\v2\x1b.facestudio.media.v1.TensorR\tembedding\x12%\n" +
-	"\x0erequest_digest\x18\x03 \x01(\fR\rrequestDigest\"C\n" +
+	"\x0erequest_digest\x18\x03 \x01(\fR\rrequestDigest\"x\n" +
 	"\x0eSubjectErasure\x121\n" +
-	"\x06photos\x18\x01 \x03(\v2\x19.facestudio.media.v1.BlobR\x06photos\"\x94\x01\n" +
+	"\x06photos\x18\x01 \x03(\v2\x19.facestudio.media.v1.BlobR\x06photos\x123\n" +
+	"\aresults\x18\x02 \x03(\v2\x19.facestudio.media.v1.BlobR\aresults\"\x94\x01\n" +
 	"\x14CreateSubjectRequest\x128\n" +
 	"\asubject\x18\x01 \x01(\v2\x1e.facestudio.gateway.v1.SubjectR\asubject\x12\x1d\n" +
 	"\n" +
@@ -855,27 +867,28 @@ var file_facestudio_gateway_v1_subjects_proto_depIdxs = []int32{
 	0,  // 6: facestudio.gateway.v1.SubjectRecord.subject:type_name -> facestudio.gateway.v1.Subject
 	15, // 7: facestudio.gateway.v1.SubjectRecord.embedding:type_name -> facestudio.media.v1.Tensor
 	16, // 8: facestudio.gateway.v1.SubjectErasure.photos:type_name -> facestudio.media.v1.Blob
-	0,  // 9: facestudio.gateway.v1.CreateSubjectRequest.subject:type_name -> facestudio.gateway.v1.Subject
-	0,  // 10: facestudio.gateway.v1.ListSubjectsResponse.subjects:type_name -> facestudio.gateway.v1.Subject
-	0,  // 11: facestudio.gateway.v1.UpdateSubjectRequest.subject:type_name -> facestudio.gateway.v1.Subject
-	17, // 12: facestudio.gateway.v1.UpdateSubjectRequest.update_mask:type_name -> google.protobuf.FieldMask
-	16, // 13: facestudio.gateway.v1.DeleteSubjectResponse.photos:type_name -> facestudio.media.v1.Blob
-	16, // 14: facestudio.gateway.v1.DeleteSubjectResponse.shared_photos:type_name -> facestudio.media.v1.Blob
-	3,  // 15: facestudio.gateway.v1.SubjectService.CreateSubject:input_type -> facestudio.gateway.v1.CreateSubjectRequest
-	4,  // 16: facestudio.gateway.v1.SubjectService.GetSubject:input_type -> facestudio.gateway.v1.GetSubjectRequest
-	5,  // 17: facestudio.gateway.v1.SubjectService.ListSubjects:input_type -> facestudio.gateway.v1.ListSubjectsRequest
-	7,  // 18: facestudio.gateway.v1.SubjectService.UpdateSubject:input_type -> facestudio.gateway.v1.UpdateSubjectRequest
-	8,  // 19: facestudio.gateway.v1.SubjectService.DeleteSubject:input_type -> facestudio.gateway.v1.DeleteSubjectRequest
-	0,  // 20: facestudio.gateway.v1.SubjectService.CreateSubject:output_type -> facestudio.gateway.v1.Subject
-	0,  // 21: facestudio.gateway.v1.SubjectService.GetSubject:output_type -> facestudio.gateway.v1.Subject
-	6,  // 22: facestudio.gateway.v1.SubjectService.ListSubjects:output_type -> facestudio.gateway.v1.ListSubjectsResponse
-	0,  // 23: facestudio.gateway.v1.SubjectService.UpdateSubject:output_type -> facestudio.gateway.v1.Subject
-	9,  // 24: facestudio.gateway.v1.SubjectService.DeleteSubject:output_type -> facestudio.gateway.v1.DeleteSubjectResponse
-	20, // [20:25] is the sub-list for method output_type
-	15, // [15:20] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	16, // 9: facestudio.gateway.v1.SubjectErasure.results:type_name -> facestudio.media.v1.Blob
+	0,  // 10: facestudio.gateway.v1.CreateSubjectRequest.subject:type_name -> facestudio.gateway.v1.Subject
+	0,  // 11: facestudio.gateway.v1.ListSubjectsResponse.subjects:type_name -> facestudio.gateway.v1.Subject
+	0,  // 12: facestudio.gateway.v1.UpdateSubjectRequest.subject:type_name -> facestudio.gateway.v1.Subject
+	17, // 13: facestudio.gateway.v1.UpdateSubjectRequest.update_mask:type_name -> google.protobuf.FieldMask
+	16, // 14: facestudio.gateway.v1.DeleteSubjectResponse.photos:type_name -> facestudio.media.v1.Blob
+	16, // 15: facestudio.gateway.v1.DeleteSubjectResponse.shared_photos:type_name -> facestudio.media.v1.Blob
+	3,  // 16: facestudio.gateway.v1.SubjectService.CreateSubject:input_type -> facestudio.gateway.v1.CreateSubjectRequest
+	4,  // 17: facestudio.gateway.v1.SubjectService.GetSubject:input_type -> facestudio.gateway.v1.GetSubjectRequest
+	5,  // 18: facestudio.gateway.v1.SubjectService.ListSubjects:input_type -> facestudio.gateway.v1.ListSubjectsRequest
+	7,  // 19: facestudio.gateway.v1.SubjectService.UpdateSubject:input_type -> facestudio.gateway.v1.UpdateSubjectRequest
+	8,  // 20: facestudio.gateway.v1.SubjectService.DeleteSubject:input_type -> facestudio.gateway.v1.DeleteSubjectRequest
+	0,  // 21: facestudio.gateway.v1.SubjectService.CreateSubject:output_type -> facestudio.gateway.v1.Subject
+	0,  // 22: facestudio.gateway.v1.SubjectService.GetSubject:output_type -> facestudio.gateway.v1.Subject
+	6,  // 23: facestudio.gateway.v1.SubjectService.ListSubjects:output_type -> facestudio.gateway.v1.ListSubjectsResponse
+	0,  // 24: facestudio.gateway.v1.SubjectService.UpdateSubject:output_type -> facestudio.gateway.v1.Subject
+	9,  // 25: facestudio.gateway.v1.SubjectService.DeleteSubject:output_type -> facestudio.gateway.v1.DeleteSubjectResponse
+	21, // [21:26] is the sub-list for method output_type
+	16, // [16:21] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_facestudio_gateway_v1_subjects_proto_init() }
