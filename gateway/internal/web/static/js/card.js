@@ -113,7 +113,12 @@ export class Card {
 
   #showProgress(progress) {
     const { stage, preview, bar, text } = this.#parts;
-    if (bar.parentElement !== stage) stage.replaceChildren(h('div', { class: 'frame' }, preview), bar, text, this.#parts.cancel);
+    if (bar.parentElement !== stage) {
+      const frame = h('div', { class: 'frame' }, preview);
+      const { width, height } = this.#generation;
+      if (width && height) frame.style.aspectRatio = `${width} / ${height}`;
+      stage.replaceChildren(frame, bar, text, this.#parts.cancel);
+    }
     text.textContent = this.#sentence(progress);
     const count = this.#generation.pictureCount || 1;
     if (progress.steps) bar.value = ((progress.picture || 0) + (progress.step || 0) / progress.steps) / count;
