@@ -61,7 +61,7 @@ whole inside this command.`,
 	})
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print results and errors as JSON")
 	root.AddCommand(
-		a.upCommand(), a.generateCommand(), a.viewsCommand(), a.subjectsCommand(), a.generationsCommand(),
+		a.upCommand(), a.generateCommand(), a.viewsCommand(), a.subjectsCommand(), a.stylesCommand(), a.picturesCommand(), a.generationsCommand(),
 		a.replayCommand(), a.doctorCommand(), a.bundleCommand(), a.benchCommand(), a.deadCommand(), a.sealCommand(), a.auditCommand(), a.stageCommand(), a.keysCommand(), a.sheetCommand(), a.versionCommand(),
 	)
 	return root
