@@ -3,7 +3,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
-MODULES := proto services encoder-svc prior-svc segmenter-svc denoiser-svc gateway cli cloud
+MODULES := proto services encoder-svc prior-svc segmenter-svc denoiser-svc gateway cli cloud examples
 BINARIES := encoder-svc prior-svc segmenter-svc denoiser-svc gateway facestudio
 TOOLS := $(CURDIR)/bin/tools
 PYTHON := .venv/bin/python

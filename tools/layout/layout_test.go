@@ -27,6 +27,7 @@ var allowed = map[string][]string{
 		"proto", "services", "encoder-svc", "prior-svc", "segmenter-svc",
 		"denoiser-svc", "gateway",
 	},
+	"examples": {"proto", "services"},
 	// The services once more, with drivers that only who asks for them links.
 	"cloud": {"proto", "services", "encoder-svc", "prior-svc", "segmenter-svc", "denoiser-svc", "gateway"},
 }
