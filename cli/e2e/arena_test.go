@@ -192,7 +192,9 @@ func (a *arena) supervise() {
 		switch {
 		case !noticed:
 			a.gaveUp++
-			if log := p.output(); strings.Contains(log, "panic:") || strings.Contains(log, "fatal error:") || strings.Contains(log, "DATA RACE") {
+			log := p.output()
+			a.t.Logf("%s gave up: %.400s", name, lastLine(log))
+			if strings.Contains(log, "panic:") || strings.Contains(log, "fatal error:") || strings.Contains(log, "DATA RACE") {
 				a.broken = append(a.broken, name+" crashed:\n"+log)
 			}
 			a.again[name] = time.Now().Add(time.Second)
@@ -201,6 +203,12 @@ func (a *arena) supervise() {
 			a.begin(name)
 		}
 	}
+}
+
+// lastLine is what a program said last.
+func lastLine(log string) string {
+	log = strings.TrimSpace(log)
+	return log[strings.LastIndexByte(log, '\n')+1:]
 }
 
 // settle waits until every program is ready, and no stream is full.

@@ -26,6 +26,7 @@ type options struct {
 	url      string
 	role     string
 	plot     string
+	only     string
 }
 
 func main() {
@@ -35,6 +36,7 @@ func main() {
 	flag.IntVar(&o.pipes, "pipes", 16, "exchanges at the same time where costs are compared, and slots of the worker")
 	flag.IntVar(&o.seconds, "seconds", 5, "how long each comparison runs")
 	flag.StringVar(&o.plot, "plot", "", "file of the plot of the scaling; empty: none")
+	flag.StringVar(&o.only, "only", "", "throughput, costs or scaling: measure nothing else; empty: all of them")
 	flag.StringVar(&o.role, "role", "", "be the worker or the server: used by the program itself")
 	flag.StringVar(&o.url, "nats", "", "NATS server of the worker, folder of the server")
 	flag.IntVar(&o.replicas, "replicas", 1, "replicas of the worker")
@@ -62,11 +64,16 @@ func measure(ctx context.Context, o options) error {
 		return err
 	}
 	defer h.close()
-	if err := throughput(ctx, h, o); err != nil {
-		return err
+	for _, part := range []struct {
+		name string
+		run  func(context.Context, *house, options) error
+	}{{"throughput", throughput}, {"costs", costs}, {"scaling", scaling}} {
+		if o.only != "" && o.only != part.name {
+			continue
+		}
+		if err := part.run(ctx, h, o); err != nil {
+			return err
+		}
 	}
-	if err := costs(ctx, h, o); err != nil {
-		return err
-	}
-	return scaling(ctx, h, o)
+	return nil
 }
