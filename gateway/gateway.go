@@ -110,7 +110,7 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	manifest := &env.Bundle.Manifest
-	s.store = record.New(env.Queue, time.Now)
+	s.store = record.New(env.Queue, env.Queue.Now)
 	s.eraser = erase.New(env.Blobs, s.store, env.Queue, env.Log)
 	settings := api.Settings{
 		Bundle:       env.Bundle.Digest(),
@@ -131,7 +131,7 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 		Sign:       env.Queue.Sign,
 		Stopping:   s.stopping,
 		Line:       s.line,
-		Now:        time.Now,
+		Now:        env.Queue.Now,
 		Random:     rand.Reader,
 	}
 	s.api = api.New(s.store, env.Blobs, settings)
@@ -154,7 +154,7 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.conductor = conductor.New(runner, s.store, conductor.Settings{
-		Bundle: env.Bundle.Digest(), Now: time.Now, Ended: s.eraser.Ended, Log: env.Log,
+		Bundle: env.Bundle.Digest(), Now: env.Queue.Now, Ended: s.eraser.Ended, Log: env.Log,
 	})
 	return s, nil
 }

@@ -96,7 +96,7 @@ func openPolicy(ctx context.Context, env Env, c Policy) (policy, error) {
 	p.client = p.outside.Client(webhook.AttemptTime)
 	p.fetching = p.outside.Client(fetchTime)
 	p.sender, err = webhook.New(webhook.Settings{
-		Client: p.client, Limits: limits.Of, Now: time.Now, Log: env.Log, Meter: otel.GetMeterProvider(),
+		Client: p.client, Limits: limits.Of, Now: env.Queue.Now, Log: env.Log, Meter: otel.GetMeterProvider(),
 	})
 	return p, err
 }
@@ -134,5 +134,5 @@ func (p policy) run(ctx context.Context, c Policy) {
 func (p policy) tellEnds(ctx context.Context, records *record.Store) error {
 	defer p.client.CloseIdleConnections()
 	defer p.fetching.CloseIdleConnections()
-	return records.TellEnds(ctx, jobqueue.FollowUpSettings{}, p.sender.Attempt)
+	return records.TellEnds(ctx, jobqueue.FollowUpSettings{Stage: "webhook"}, p.sender.Attempt)
 }

@@ -29,15 +29,21 @@ func (h *house) ask(ctx context.Context) <-chan outcome {
 // pending is how many work messages there are.
 func (h *house) pending() uint64 {
 	h.t.Helper()
+	return h.stream("WORK").CachedInfo().State.Msgs
+}
+
+// stream opens a stream as it is now.
+func (h *house) stream(name string) jetstream.Stream {
+	h.t.Helper()
 	js, err := jetstream.New(h.nc)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	stream, err := js.Stream(h.t.Context(), "WORK")
+	stream, err := js.Stream(h.t.Context(), name)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return stream.CachedInfo().State.Msgs
+	return stream
 }
 
 // pauseFor yields between two looks at the server.

@@ -20,7 +20,7 @@ import (
 // outcome. It listens before it publishes, and looks for itself whenever it may
 // not have been told.
 func (q *Queue) await(ctx context.Context, r rule, w work, progress func([]byte)) (*recorded, error) {
-	listener, err := subscribe(q.nc, w.address)
+	listener, err := subscribe(q.nc, w.address, progress != nil)
 	if err != nil {
 		return nil, unavailable(err)
 	}
@@ -32,6 +32,8 @@ func (q *Queue) await(ctx context.Context, r rule, w work, progress func([]byte)
 		result *recorded
 		next   = wantLook
 		faults uint64
+		// left counts how often the work left the queue without an outcome.
+		left uint64
 		// sent: the work may be in the queue, even if the answer was lost.
 		sent bool
 	)
@@ -85,6 +87,11 @@ func (q *Queue) await(ctx context.Context, r rule, w work, progress func([]byte)
 						next = state.heard(result)
 					}
 				case gone:
+					// Once is another call's deadline. More often is a clock that is off: a
+					// worker's, in whose eyes the call is over before it begins.
+					if left++; left > 1 {
+						pause(ctx, backoff(50*time.Millisecond, min(left, 8), randomSpread()), nil)
+					}
 					next = state.disturbed()
 				}
 			}

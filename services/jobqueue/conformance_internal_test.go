@@ -121,8 +121,9 @@ func (b *realBackend) present(key string) bool {
 }
 
 func (b *realBackend) fetch() (string, uint64) {
-	msg, err := b.s.fetch(b.consumer, 2*b.q.settings.AckWait)
+	batch, err := b.consumer.Fetch(1, jetstream.FetchMaxWait(2*b.q.settings.AckWait), jetstream.FetchPriorityGroup(workersGroup))
 	b.must(err)
+	msg := <-batch.Messages()
 	if msg == nil {
 		return "", 0
 	}

@@ -3,6 +3,7 @@ package jobqueue
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -39,12 +40,14 @@ type ConnSettings struct {
 type Conn struct {
 	q      *Queue
 	bundle string
+	// rules are those of the methods that were called, by name.
+	rules sync.Map
 }
 
 var _ grpc.ClientConnInterface = (*Conn)(nil)
 
 // NewConn returns a Conn for the workers of a bundle.
-func NewConn(q *Queue, s ConnSettings) *Conn { return &Conn{q, s.Bundle} }
+func NewConn(q *Queue, s ConnSettings) *Conn { return &Conn{q: q, bundle: s.Bundle} }
 
 // Invoke makes a unary call.
 func (c *Conn) Invoke(ctx context.Context, method string, args, reply any, _ ...grpc.CallOption) error {
@@ -69,7 +72,7 @@ func unmarshal(data []byte, m proto.Message) error {
 // call makes a call and returns the serialised response or a status error.
 // progress, if not nil, is called in order with the messages before the last.
 func (c *Conn) call(ctx context.Context, method string, args any, progress func([]byte)) ([]byte, error) {
-	r, err := lookupRule(method)
+	r, err := c.rule(method)
 	if err != nil {
 		return nil, status.Errorf(codes.Unimplemented, "call through the queue: %v", err)
 	}
@@ -100,6 +103,18 @@ func (c *Conn) call(ctx context.Context, method string, args any, progress func(
 		return nil, s.Err()
 	}
 	return result.GetResponse(), nil
+}
+
+// rule is lookupRule, once for each method.
+func (c *Conn) rule(method string) (rule, error) {
+	if known, ok := c.rules.Load(method); ok {
+		return known.(rule), nil //nolint:forcetypeassert // nothing else is stored
+	}
+	r, err := lookupRule(method)
+	if err == nil {
+		c.rules.Store(method, r)
+	}
+	return r, err
 }
 
 // prepare makes the work of a call.
@@ -137,7 +152,9 @@ func (c *Conn) prepare(ctx context.Context, r rule, args any) (work, error) {
 	if r.owned() {
 		scope = call.Scope()
 	}
-	deadline, _ := ctx.Deadline()
+	// call has given it one.
+	until, _ := ctx.Deadline()
+	deadline := c.q.Now().Add(time.Until(until))
 	md, _ := metadata.FromOutgoingContext(ctx)
 	return work{
 		address: address{r.stage, c.bundle, call.Class, call.Tenant, key},

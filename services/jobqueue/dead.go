@@ -17,7 +17,8 @@ import (
 	"github.com/facestudio/facestudio/services/fault"
 )
 
-// DeadLetter is work that was given up, without its payload.
+// DeadLetter is work, or the follow-up of a record, that was given up, without its
+// payload.
 type DeadLetter struct {
 	// ID is the letter's number, from 1; it is never used again.
 	ID uint64
@@ -26,9 +27,9 @@ type DeadLetter struct {
 	Stage, Bundle, Class, Tenant string
 	// Key is the key of the work, which its result has too.
 	Key string
-	// Method is the full gRPC name.
+	// Method is the full gRPC name; empty for a follow-up.
 	Method string
-	// Owner is the call's owner, for owned work.
+	// Owner is the call's owner, for owned work; for a follow-up the record's id.
 	Owner string
 	// Reason is ATTEMPTS_EXHAUSTED, KILLED_WORKERS or FOREIGN.
 	Reason string
@@ -106,8 +107,8 @@ func (d *Dead) Get(ctx context.Context, id uint64) (DeadLetter, error) {
 
 // Redrive puts the work of a dead letter into the queue again, with a new
 // deadline and no attempts behind it, and removes the letter. What was recorded
-// when it was given up is forgotten first. It fails with INVALID_FIELD for a
-// message that is none of ours, and with QUOTA_EXHAUSTED when the same work is in
+// when it was given up is forgotten first. A follow-up is due again. It fails with INVALID_FIELD for a
+// message that is none of ours or whose record is no more, and with QUOTA_EXHAUSTED when the same work is in
 // the queue already.
 func (d *Dead) Redrive(ctx context.Context, id uint64) (DeadLetter, error) {
 	msg, err := d.find(ctx, id)
@@ -115,8 +116,14 @@ func (d *Dead) Redrive(ctx context.Context, id uint64) (DeadLetter, error) {
 		return DeadLetter{}, err
 	}
 	letter := letterOf(ctx, msg)
+	if msg.Header.Get(headerRecord) != "" {
+		if err := d.followAgain(ctx, letter, msg.Header); err != nil {
+			return letter, err
+		}
+		return letter, d.Drop(ctx, id)
+	}
 	subject := "work." + strings.TrimPrefix(msg.Subject, "dead.")
-	deadline := time.Now().Add(d.q.settings.Timeout)
+	deadline := d.q.Now().Add(d.q.settings.Timeout)
 	header := nats.Header{}
 	for name, values := range msg.Header {
 		header[name] = values
@@ -204,6 +211,9 @@ func letterOf(ctx context.Context, msg *jetstream.RawStreamMsg) DeadLetter {
 	}
 	if at, ok := parseAddress("work." + strings.TrimPrefix(msg.Subject, "dead.")); ok {
 		l.Stage, l.Bundle, l.Class, l.Tenant, l.Key = at.stage, at.bundle, at.class, at.tenant, at.key
+	}
+	if l.Bundle == noBundle {
+		l.Bundle = ""
 	}
 	l.Attempts, _ = strconv.ParseUint(msg.Header.Get(headerAttempts), 10, 64)
 	l.Status, _ = decodeHeader(msg.Header.Get(headerStatus))

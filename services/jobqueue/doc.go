@@ -39,7 +39,8 @@
 // Deadlines travel with the work: it is not begun after its deadline, and its
 // context ends then. That a deadline passed is never recorded, for it belongs to
 // a call, not to the work: another call with more time that joined puts the work
-// into the queue again. Deadlines are compared with the worker's clock.
+// into the queue again. Deadlines are by the server's clock, from which every
+// process knows how far its own is off.
 //
 // Cancelling the context of a call to an owned method cancels the work, for all
 // who call in the owner's name: the caller creates the outcome CANCELLED, so that

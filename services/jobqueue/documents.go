@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/seal"
 )
@@ -162,13 +160,10 @@ func (d *Documents) Gone(ctx context.Context, key RecordKey) (<-chan struct{}, e
 	go func() {
 		defer close(out)
 		defer stop()
-		for seen := false; ; {
-			stored, open := <-updates
-			if !open || stored != nil && stored.Operation() != jetstream.KeyValuePut || stored == nil && !seen {
+		for {
+			if news, open := <-updates; !open || news.gone || news.none {
 				return
 			}
-			// After a reconnection all is told anew, up to a nil.
-			seen = stored != nil
 		}
 	}()
 	return out, nil

@@ -50,7 +50,7 @@ type work struct {
 	address
 	method string
 	owner  string
-	// deadline is by the caller's clock, in milliseconds.
+	// deadline is by the server's clock, in milliseconds.
 	deadline time.Time
 	metadata metadata.MD
 	// payload is the sealed request.

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -25,6 +24,9 @@ type FollowUpSettings struct {
 	// Lease is how long an attempt may take, after which another worker makes one,
 	// too; 0 means 1 min.
 	Lease time.Duration
+	// Stage is what dead letters of follow-ups have in the place of a stage; empty
+	// means "follow-up".
+	Stage string
 }
 
 // Attempt is one attempt at a follow-up.
@@ -44,6 +46,10 @@ type Followed struct {
 	// Again is when the next attempt is made; zero says that there is nothing more
 	// to do.
 	Again time.Time
+	// GivenUp, unless empty, says that the follow-up is given up, and why, for the
+	// operator: it becomes a dead letter, from which it can be redriven. Again does
+	// not matter then.
+	GivenUp string
 }
 
 // releaseTime bounds the write after an attempt.
@@ -58,6 +64,10 @@ const releaseTime = 2 * apiTimeout
 func (r *Records) FollowUp(ctx context.Context, s FollowUpSettings, do func(context.Context, Attempt) (Followed, error)) error {
 	s.Slots, s.SlotsPerGroup = cmp.Or(s.Slots, 32), cmp.Or(s.SlotsPerGroup, 4)
 	s.Lease = cmp.Or(s.Lease, time.Minute)
+	s.Stage = cmp.Or(s.Stage, "follow-up")
+	if !validToken(s.Stage) {
+		return fmt.Errorf("jobqueue setting Stage is %q; it is 1 to 63 letters, digits, _ or -", s.Stage)
+	}
 	if err := errors.Join(atLeast("Slots", s.Slots, 1), atLeast("SlotsPerGroup", s.SlotsPerGroup, 1),
 		atLeast("Lease", s.Lease, 100*time.Millisecond)); err != nil {
 		return err
@@ -90,7 +100,7 @@ type followed struct {
 	gone bool
 }
 
-func (f *follower) loop(ctx context.Context, updates <-chan jetstream.KeyValueEntry) error {
+func (f *follower) loop(ctx context.Context, updates <-chan change) error {
 	defer f.wg.Wait()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -98,9 +108,9 @@ func (f *follower) loop(ctx context.Context, updates <-chan jetstream.KeyValueEn
 	done := ctx.Done()
 	var failed error
 	for done != nil || inHand > 0 {
-		wake := time.Now().Add(time.Hour)
+		wake := f.r.q.Now().Add(time.Hour)
 		if done != nil && inHand < f.s.Slots {
-			key, ok, at := f.ledger.next(time.Now())
+			key, ok, at := f.ledger.next(f.r.q.Now())
 			if ok {
 				f.begin(ctx, key)
 				inHand++
@@ -110,7 +120,7 @@ func (f *follower) loop(ctx context.Context, updates <-chan jetstream.KeyValueEn
 				wake = at
 			}
 		}
-		timer.Reset(time.Until(wake))
+		timer.Reset(f.r.q.clock.left(wake))
 		select {
 		case <-timer.C:
 		case <-done:
@@ -122,30 +132,30 @@ func (f *follower) loop(ctx context.Context, updates <-chan jetstream.KeyValueEn
 			}
 			updates = nil
 			if ctx.Err() == nil {
-				failed = unavailable(errors.New("the watch of records ended"))
+				failed = errWatchEnded()
 				done = nil
 			}
 		case end := <-f.ended:
 			inHand--
-			f.ledger.letGo(end, time.Now())
+			f.ledger.letGo(end, f.r.q.Now())
 		}
 	}
 	return failed
 }
 
-func (f *follower) observe(stored jetstream.KeyValueEntry) {
-	if stored == nil {
-		return // the marker between what was there and what is new
+func (f *follower) observe(stored change) {
+	if stored.none {
+		return
 	}
-	if stored.Operation() != jetstream.KeyValuePut {
-		if key, ok := parseRecordKey(stored.Key()); ok {
+	if stored.gone {
+		if key, ok := parseRecordKey(stored.key); ok {
 			f.ledger.forget(key)
 		}
 		return
 	}
 	// What cannot be read is left alone by those who work, who log it.
 	if entry, err := parseEntry(stored); err == nil {
-		f.ledger.observe(entry.Key, entry.Record, entry.Revision, time.Now())
+		f.ledger.observe(entry.Key, entry.Record, entry.Revision, f.r.q.Now())
 	}
 }
 
@@ -184,12 +194,15 @@ func (f *follower) attempt(ctx context.Context, key RecordKey, known uint64) (*E
 	doing, stop := context.WithTimeout(ctx, f.s.Lease)
 	result, failed := f.do(doing, Attempt{Key: key, Number: int(number), Value: next.GetValue()})
 	stop()
+	if failed == nil && result.GivenUp != "" {
+		result.Again, failed = time.Time{}, f.bury(ctx, key, next, result.GivenUp)
+	}
 	next = proto.CloneOf(next)
 	switch {
 	case failed != nil:
 		next.FollowUp.Lease = &jobqueuev1.Lease{Attempt: number - 1}
 		if ctx.Err() == nil {
-			next.FollowUp.NotBefore = timestamppb.New(time.Now().Add(f.s.Lease))
+			next.FollowUp.NotBefore = timestamppb.New(f.r.q.Now().Add(f.s.Lease))
 		}
 	case result.Again.IsZero():
 		next.FollowUp = nil

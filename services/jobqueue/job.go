@@ -3,26 +3,16 @@ package jobqueue
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strconv"
-	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
-	jobqueuev1 "github.com/facestudio/facestudio/proto/gen/facestudio/jobqueue/v1"
 	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/seal"
 )
-
-// heartbeats is how many signs of life there are within one AckWait.
-const heartbeats = 3
 
 // passOnDelay keeps workers from handing each other what none of them
 // understands all the time.
@@ -30,10 +20,12 @@ const passOnDelay = time.Second
 
 // job is a message in hand.
 type job struct {
-	s       *Server
-	msg     jetstream.Msg
-	work    work
-	rule    rule
+	s    *Server
+	msg  delivery
+	work work
+	rule rule
+	// unread is why the message is no work that can be read here.
+	unread  error
 	attempt uint64
 	// sequence is the number of the message in its stream.
 	sequence uint64
@@ -43,59 +35,137 @@ type job struct {
 	began bool
 	// queued is when the work was published, by the server's clock.
 	queued time.Time
+	// stopping: it came to a worker that does not begin anything.
+	stopping bool
+
+	// ctx ends when the work has to stop, and cancel ends it.
+	ctx    context.Context //nolint:containedctx // of the call, as a request's
+	cancel context.CancelCauseFunc
+	// turn tells, once, whether the handler may run.
+	turn chan turn
 }
 
-// handle does what a message asks for. ctx ends when calls in hand have to stop.
-func (s *Server) handle(ctx context.Context, msg jetstream.Msg, stopping bool) {
-	j := &job{s: s, msg: msg}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	arrived := arrival{maxKills: uint64(s.settings.MaxKills), stopping: stopping}
-	w, err := parseWork(msg.Subject(), msg.Headers(), msg.Data())
-	if meta, metaErr := msg.Metadata(); metaErr == nil {
+// turn is what a slot tells a call that waits for it.
+type turn uint8
+
+const (
+	// turnCome: the slot is the call's.
+	turnCome turn = iota
+	// turnOver: it will not be; another worker may have the call.
+	turnOver
+)
+
+// newJob reads a message. ctx ends when calls in hand have to stop.
+func (s *Server) newJob(ctx context.Context, msg delivery) *job {
+	j := &job{s: s, msg: msg, turn: make(chan turn, 1)}
+	j.ctx, j.cancel = context.WithCancelCause(ctx)
+	j.work, j.unread = parseWork(msg.Subject, msg.Header, msg.Data)
+	if meta, err := msg.Metadata(); err == nil {
 		j.attempt, j.queued, j.sequence = meta.NumDelivered, meta.Timestamp, meta.Sequence.Stream
 	}
-	j.work, arrived.newer = w, errors.Is(err, errNewer)
-	arrived.foreign = err != nil && !arrived.newer
+	return j
+}
+
+// process does what the message asks for: in its turn, if the handler is to run.
+func (j *job) process(w *slot) {
+	defer j.cancel(nil)
+	alive := j.keepAlive()
+	defer alive()
+	if !j.foreign() {
+		// Reachable for a cancel before it is known that there was none yet.
+		letGo := j.s.hold(j.work.address, j.cancel)
+		defer letGo()
+	}
+	m, next, outcome := j.prepare()
+	var response []byte
+	if next == run {
+		if <-j.turn == turnOver {
+			j.carryOut(j.ctx, handBack, nil, nil)
+			return
+		}
+		outcome, response, next = j.perform(m)
+	}
+	// What comes next runs while this is recorded and acknowledged, and waits when
+	// that takes longer than it does itself.
+	w.settle <- struct{}{}
+	select {
+	case w.freed <- j:
+	case <-w.left:
+	}
+	j.carryOut(j.ctx, next, outcome, response)
+	<-w.settle
+}
+
+func (j *job) foreign() bool { return j.unread != nil && !errors.Is(j.unread, errNewer) }
+
+// prepare finds out what to do with the message, and with what status; when that
+// is to run, it has the method and the opened request.
+func (j *job) prepare() (method, action, *status.Status) {
+	q := j.s.q
+	arrived := arrival{
+		maxKills: uint64(j.s.settings.MaxKills), stopping: j.stopping,
+		foreign: j.foreign(), newer: errors.Is(j.unread, errNewer),
+	}
 	if arrived.foreign {
-		j.carryOut(ctx, admit(arrived), status.New(codes.InvalidArgument, err.Error()), nil)
-		return
+		return method{}, admit(arrived), status.New(codes.InvalidArgument, j.unread.Error())
 	}
-	// Reachable for a cancel before it is known that there was none yet.
-	letGo := s.hold(w.address, cancel)
-	defer letGo()
-	if result, err := s.q.lookup(ctx, w.address); err == nil {
-		arrived.decided = result != nil
+	if j.worthALook() {
+		if result, err := q.lookup(j.ctx, j.work.address); err == nil {
+			arrived.decided = result != nil
+		}
 	}
-	if note, _, err := j.attempts(ctx); err == nil {
+	if note, _, err := j.attempts(j.ctx); err == nil {
 		j.earlier = sortOut(j.attempt, note)
 	}
 	arrived.silent = j.earlier.silent
-	arrived.late = !time.Now().Before(w.deadline)
-	m, known := s.methods[w.method]
+	arrived.late = j.late()
+	m, known := j.s.methods[j.work.method]
 	j.rule = m.rule
 	next := admit(arrived)
-	if next == run {
-		if err := s.q.openRequest(ctx, &j.work); err != nil {
-			j.unopened(ctx, err)
-			return
-		}
-	}
 	if next != run {
-		j.carryOut(ctx, next, status.New(codes.Internal, "the workers that had it fell silent"), nil)
-		return
+		return m, next, status.New(codes.Internal, "the workers that had it fell silent")
+	}
+	if err := q.openRequest(j.ctx, &j.work); err != nil {
+		next, s := j.unopened(err)
+		return m, next, s
 	}
 	if !known {
 		// A newer version's method: another worker may know it.
-		s := status.Newf(codes.Unimplemented, "this worker does not know %s", w.method)
-		j.carryOut(ctx, conclude(departure{status: s, failed: j.earlier.failed, maxAttempts: uint64(j.s.settings.MaxAttempts)}), s, nil)
-		return
+		s := status.Newf(codes.Unimplemented, "this worker does not know %s", j.work.method)
+		return m, conclude(departure{status: s, failed: j.earlier.failed, maxAttempts: uint64(j.s.settings.MaxAttempts)}), s
+	}
+	return m, run, nil
+}
+
+// lookTime is about what it costs to look for a result.
+const lookTime = time.Millisecond
+
+// worthALook says whether to look for a result before the handler runs. It would
+// be there if somebody cancelled, or the same work ended just when this was
+// published. To do again what takes less time than the look does no harm: the
+// result that was there stays.
+func (j *job) worthALook() bool {
+	took := j.s.pace.of(j.work.method)
+	return j.attempt != 1 || took == 0 || took > lookTime
+}
+
+// late says whether the deadline has passed.
+func (j *job) late() bool { return j.s.q.clock.left(j.work.deadline) <= 0 }
+
+// perform runs the handler, unless there is no more use in it: the turn may have
+// come some time after the message was looked at.
+func (j *job) perform(m method) (*status.Status, []byte, action) {
+	switch {
+	case j.ctx.Err() != nil:
+		s := statusFrom(j.ctx.Err())
+		return s, nil, conclude(departure{status: s, ended: endingOf(j.ctx), maxAttempts: uint64(j.s.settings.MaxAttempts)})
+	case j.late():
+		return nil, nil, drop
 	}
 	// The trace is the caller's from here on.
-	ctx = traceContext.Extract(ctx, propagation.HeaderCarrier(msg.Headers()))
+	ctx := traceContext.Extract(j.ctx, propagation.HeaderCarrier(j.msg.Header))
 	j.endWait(ctx)
-	outcome, response, next := j.run(ctx, m, cancel)
-	j.carryOut(ctx, next, outcome, response)
+	return j.run(ctx, m)
 }
 
 // endWait tells how long the work waited for this attempt, its first.
@@ -103,45 +173,44 @@ func (j *job) endWait(ctx context.Context) {
 	if j.attempt != 1 || j.queued.IsZero() {
 		return
 	}
-	now := time.Now()
+	now := j.s.q.Now()
 	j.s.q.traceWait(ctx, j.work.method, toWork, j.queued, now, stage(j.work.address), class(j.work.class))
 	j.s.q.metrics.waited(ctx, now.Sub(j.queued), ofWork(j.work.address))
 }
 
-// unopened settles work whose request cannot be opened.
-func (j *job) unopened(ctx context.Context, err error) {
+// unopened says what becomes of work whose request cannot be opened.
+func (j *job) unopened(err error) (action, *status.Status) {
 	switch {
 	case errors.Is(err, seal.ErrDestroyed):
-		j.carryOut(ctx, record, fault.ToStatus(erased(err)), nil)
+		return record, fault.ToStatus(erased(err))
 	case errors.Is(err, seal.ErrUnreadable):
-		j.carryOut(ctx, refuse, status.New(codes.InvalidArgument, err.Error()), nil)
+		return refuse, status.New(codes.InvalidArgument, err.Error())
 	default:
 		j.s.settings.Logger.Warn("work cannot be opened for now", "method", j.work.method, "error", err)
-		j.carryOut(ctx, passOn, nil, nil)
+		return passOn, nil
 	}
 }
 
-// run calls the handler, with signs of life meanwhile, and says what to do then.
-func (j *job) run(ctx context.Context, m method, cancel context.CancelCauseFunc) (*status.Status, []byte, action) {
+// run calls the handler and says what to do then.
+func (j *job) run(ctx context.Context, m method) (*status.Status, []byte, action) {
 	q := j.s.q
 	ctx, span := q.spanOf(ctx, opProcess, j.work.method, toWork, trace.SpanKindConsumer,
 		stage(j.work.address), class(j.work.class), attemptNumber(j.attempt))
 	defer span.End()
 	begun := time.Now()
-	call, release := context.WithDeadline(ctx, j.work.deadline)
+	call, release := context.WithTimeout(ctx, q.clock.left(j.work.deadline))
 	defer release()
-	var alive sync.WaitGroup
-	ran := make(chan struct{})
-	alive.Go(func() { j.stayAlive(ctx, ran, cancel) })
 	response, err := j.apart(call, m)
-	close(ran)
-	alive.Wait()
 	outcome := statusFrom(err)
 	if err == nil && len(response) > MaxPayload {
 		outcome = status.Newf(codes.Internal, "the response of %s has %d bytes and a message at most %d; the handler has to store large parts as blobs", j.work.method, len(response), MaxPayload)
 	}
 	endSpan(span, outcome)
-	next := conclude(departure{outcome, endingOf(call), j.earlier.failed, uint64(j.s.settings.MaxAttempts)})
+	how := endingOf(call)
+	if how == notEnded {
+		j.s.pace.note(j.work.method, time.Since(begun))
+	}
+	next := conclude(departure{outcome, how, j.earlier.failed, uint64(j.s.settings.MaxAttempts)})
 	q.metrics.ran(ctx, time.Since(begun), next.String(), outcome.Code(), ofWork(j.work.address))
 	return outcome, response, next
 }
@@ -174,117 +243,4 @@ func endingOf(ctx context.Context) ending {
 	default:
 		return endedByCancel
 	}
-}
-
-// stayAlive tells the server that the work is going on until ran is closed, and
-// ends the work when its result is recorded by somebody else: a canceller whose
-// word did not arrive, or a worker that took over while this one was cut off.
-func (j *job) stayAlive(ctx context.Context, ran <-chan struct{}, cancel context.CancelCauseFunc) {
-	tick := time.NewTicker(j.s.q.settings.AckWait / heartbeats)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ran:
-			return
-		case <-tick.C:
-		}
-		if err := j.msg.InProgress(); err != nil {
-			j.s.settings.Logger.Warn("sign of life not sent", "method", j.work.method, "error", err)
-		}
-		if result, err := j.s.q.lookup(ctx, j.work.address); err == nil && result != nil {
-			cancel(ErrDecided)
-		}
-	}
-}
-
-// carryOut does what was decided. Its errors are logged: whatever is left undone
-// is done when the message is delivered again.
-func (j *job) carryOut(ctx context.Context, do action, s *status.Status, response []byte) {
-	ctx, release := context.WithTimeout(context.WithoutCancel(ctx), apiTimeout)
-	defer release()
-	if err := j.do(ctx, do, s, response); err != nil {
-		j.s.settings.Logger.Warn("work not settled; it will be delivered again",
-			"method", j.work.method, "attempt", j.attempt, "error", err)
-	}
-}
-
-func (j *job) do(ctx context.Context, do action, s *status.Status, response []byte) error {
-	q := j.s.q
-	switch do {
-	case record:
-		if s.Code() != codes.OK {
-			response = nil
-		}
-		ttl := lifetime(q.settings, j.rule.owned(), s.Code())
-		won, err := q.create(ctx, j.work.address, j.work.scope, newResult(s, response, j.attempt, byWorker), ttl)
-		if err != nil {
-			return errors.Join(err, j.msg.NakWithDelay(backoff(j.s.settings.Backoff, j.attempt, randomSpread())))
-		}
-		if won {
-			q.metrics.decided(ctx, j.attempt, ofWork(j.work.address))
-		}
-		return j.msg.DoubleAck(ctx)
-	case settle, drop:
-		return errors.Join(j.msg.DoubleAck(ctx), q.nc.Publish(j.work.event(eventGone), nil))
-	case retry:
-		j.s.settings.Logger.Warn("work failed and is tried again", "method", j.work.method,
-			"attempt", j.earlier.failed+1, "code", s.Code().String(), "error", fault.From(s.Err()))
-		noted := errors.Join(j.noteBegin(ctx), j.note(ctx, func(a *jobqueuev1.Attempts) { a.Failed++ }))
-		return errors.Join(noted, j.msg.NakWithDelay(backoff(j.s.settings.Backoff, j.earlier.failed+1, randomSpread())))
-	case handBack:
-		return errors.Join(j.noteHandedBack(ctx), j.msg.Nak())
-	case passOn:
-		return errors.Join(j.noteHandedBack(ctx), j.msg.NakWithDelay(passOnDelay))
-	case quarantine:
-		j.earlier.failed++
-		return j.quarantine(ctx, reasonExhausted, s, fmt.Sprintf("%s failed %d times and was given up, the last time with %s",
-			j.work.method, j.earlier.failed, s.Code()))
-	case isolate:
-		return j.quarantine(ctx, reasonKills, s, fmt.Sprintf("%s silenced %d workers, as if it had killed them, and was given up",
-			j.work.method, j.earlier.silent))
-	case refuse:
-		return errors.Join(j.bury(ctx, reasonForeign, s), j.msg.TermWithReason(s.Message()))
-	default:
-		return fmt.Errorf("no such action: %d", do)
-	}
-}
-
-// quarantine gives work up: a copy for people to look at, then the result, so
-// that its callers know, and only then the message goes.
-func (j *job) quarantine(ctx context.Context, reason string, s *status.Status, message string) error {
-	q := j.s.q
-	if err := j.bury(ctx, reason, s); err != nil {
-		return err
-	}
-	j.s.settings.Logger.Error("work given up", "method", j.work.method, "key", j.work.key, "reason", reason,
-		"failed", j.earlier.failed, "silent", j.earlier.silent, "code", s.Code().String())
-	outcome := fault.ToStatus(fault.New(fault.Internal, faultv1.Reason_REASON_ATTEMPTS_EXHAUSTED, "", "%s", message))
-	ttl := lifetime(q.settings, j.rule.owned(), outcome.Code())
-	if _, err := q.create(ctx, j.work.address, j.work.scope, newResult(outcome, nil, j.attempt, byQuarantine), ttl); err != nil {
-		return err
-	}
-	return j.msg.TermWithReason(reason)
-}
-
-// bury copies the message to the dead letters, once: a repeat has the same id.
-func (j *job) bury(ctx context.Context, reason string, s *status.Status) error {
-	msg := nats.NewMsg(j.work.dead())
-	if j.work.address == (address{}) {
-		msg.Subject = "dead.foreign"
-	}
-	msg.Data = j.msg.Data()
-	for name, values := range j.msg.Headers() {
-		msg.Header[name] = values
-	}
-	msg.Header.Set(headerReason, reason)
-	msg.Header.Set(headerAttempts, strconv.FormatUint(j.earlier.failed+j.earlier.silent, 10))
-	msg.Header.Set(headerStatus, encodeHeader(s.Code().String()+": "+s.Message()))
-	var opts []jetstream.PublishOpt
-	if meta, err := j.msg.Metadata(); err == nil {
-		opts = append(opts, jetstream.WithMsgID("work-"+strconv.FormatUint(meta.Sequence.Stream, 10)))
-	}
-	if _, err := j.s.q.js.PublishMsg(ctx, msg, opts...); err != nil {
-		return fmt.Errorf("store a dead letter: %w", err)
-	}
-	return nil
 }

@@ -16,9 +16,10 @@ import (
 const keyGrace = time.Hour
 
 // SweepKeys destroys the data keys of records that are no more, and returns how
-// many those were. Records expire by themselves; their keys, which are
+// many those were. now is the local time. Records expire by themselves; their keys, which are
 // overwritten, have to be swept. Documents take their keys with them.
 func (q *Queue) SweepKeys(ctx context.Context, now time.Time) (destroyed int, err error) {
+	now = now.Add(q.clock.lag())
 	docs, err := q.keys.bucket.list(ctx, ">")
 	if err != nil {
 		return 0, err

@@ -48,6 +48,8 @@ type ledger struct {
 	fair    Fairness
 	records map[RecordKey]*sight
 	shares  *shares
+	// lag is how far the local clock is behind the one that records' times are by.
+	lag time.Duration
 	// took is the mean time from claim to end lately, and ended how many ends that
 	// is of.
 	took  time.Duration
@@ -190,7 +192,7 @@ func (l *ledger) before(ak RecordKey, a *sight, bk RecordKey, b *sight, s *share
 
 // rank is 0 for what goes first.
 func (l *ledger) rank(s *sight, now time.Time) int {
-	if s.class == Batch && (l.fair.Aging == 0 || now.Sub(s.created) < l.fair.Aging) {
+	if s.class == Batch && (l.fair.Aging == 0 || now.Add(l.lag).Sub(s.created) < l.fair.Aging) {
 		return 1
 	}
 	return 0

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	"github.com/facestudio/facestudio/services/fault"
 )
@@ -58,27 +56,29 @@ func (l *Line) Run(ctx context.Context) error {
 		return err
 	}
 	for stored := range updates {
-		if stored != nil {
-			l.observe(stored)
-		}
+		l.observe(stored)
 	}
 	if ctx.Err() == nil {
-		return unavailable(errors.New("the watch of records ended"))
+		return errWatchEnded()
 	}
 	return nil
 }
 
-func (l *Line) observe(stored jetstream.KeyValueEntry) {
+func (l *Line) observe(stored change) {
+	if stored.none {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if stored.Operation() != jetstream.KeyValuePut {
-		if key, ok := parseRecordKey(stored.Key()); ok {
+	if stored.gone {
+		if key, ok := parseRecordKey(stored.key); ok {
 			l.ledger.forget(key)
 		}
 		return
 	}
 	// What cannot be read is left alone by those who work, who log it.
 	if entry, err := parseEntry(stored); err == nil {
+		l.ledger.lag = l.r.q.clock.lag()
 		l.ledger.observe(entry.Key, entry.Record, entry.Revision, time.Now())
 	}
 }

@@ -57,7 +57,7 @@ func (q *Queue) tell(ctx context.Context, o metric.Observer, g gauges) error {
 		return err
 	}
 	for _, s := range stages {
-		about := append(ofWork(address{stage: s.Stage, class: s.Class}), attribute.String("facestudio.bundle", s.Bundle))
+		about := append(ofWork(address{stage: s.Stage, class: s.Class}).attributes(), attribute.String("facestudio.bundle", s.Bundle))
 		observeDepth(o, g, about, s.Waiting, s.InHand)
 		o.ObserveInt64(g.idle, int64(s.IdleSlots), metric.WithAttributes(about...))
 		var age time.Duration
@@ -87,7 +87,7 @@ func (q *Queue) oldest(ctx context.Context, s StageStatus) (time.Duration, error
 	if err != nil {
 		return 0, fmt.Errorf("look for the oldest work: %w", err)
 	}
-	return max(time.Since(msg.Time), 0), nil
+	return max(q.Now().Sub(msg.Time), 0), nil
 }
 
 // tell observes the records.
@@ -117,9 +117,9 @@ func (l *Line) tell(o metric.Observer, g gauges) {
 	for name, of := range sums {
 		var age time.Duration
 		if !of.oldest.IsZero() {
-			age = max(now.Sub(of.oldest), 0)
+			age = max(l.r.q.Now().Sub(of.oldest), 0)
 		}
-		observeDepth(o, g, ofRecord(name), of.waiting, of.inHand)
-		o.ObserveFloat64(g.oldest, age.Seconds(), metric.WithAttributes(ofRecord(name)...))
+		observeDepth(o, g, ofRecord(name).attributes(), of.waiting, of.inHand)
+		o.ObserveFloat64(g.oldest, age.Seconds(), metric.WithAttributes(ofRecord(name).attributes()...))
 	}
 }

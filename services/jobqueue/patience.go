@@ -34,7 +34,7 @@ func patiently(ctx context.Context, log *slog.Logger, open func(context.Context)
 
 // passes says whether a server that answered so may answer otherwise later: it did
 // not answer at all, has no leader or too few servers yet, or has not heard of the
-// bucket or the secret that another has just made.
+// stream, the bucket or the secret that another has just made.
 func passes(err error) bool {
 	if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
 		return false
@@ -44,8 +44,8 @@ func passes(err error) bool {
 	}
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) ||
 		errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrDisconnected) ||
-		errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrBucketNotFound) ||
-		errors.Is(err, jetstream.ErrKeyNotFound)
+		errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrStreamNotFound) ||
+		errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrKeyNotFound)
 }
 
 // errNoPeers is what a cluster answers that has not found all its servers.

@@ -82,8 +82,11 @@ type Queue struct {
 	goneKeys *nats.Subscription
 	keeper   *seal.Keeper
 
+	clock  clock
 	status chan nats.Status
-	wg     sync.WaitGroup
+	// stopClock ends what follows the server's clock.
+	stopClock context.CancelFunc
+	wg        sync.WaitGroup
 
 	mu sync.Mutex
 	// reconnected is closed, and replaced, when the connection is back.
@@ -159,7 +162,7 @@ func openQueue(ctx context.Context, nc *nats.Conn, s Settings) (*Queue, error) {
 	}
 	q := &Queue{
 		settings: s, nc: nc, js: js, log: s.Logger, tracer: s.Tracer.Tracer(instrumentation), meter: s.Meter.Meter(instrumentation),
-		reconnected: make(chan struct{}), keeper: s.Keeper,
+		reconnected: make(chan struct{}), keeper: s.Keeper, clock: clock{local: time.Now},
 	}
 	if q.metrics, err = newMetrics(q.meter); err != nil {
 		return nil, fmt.Errorf("make the metrics: %w", err)
@@ -172,6 +175,9 @@ func openQueue(ctx context.Context, nc *nats.Conn, s Settings) (*Queue, error) {
 	}
 	q.status = nc.StatusChanged(nats.CONNECTED)
 	q.wg.Go(q.followConnection)
+	following, stop := context.WithCancel(context.WithoutCancel(ctx))
+	q.stopClock = stop
+	q.wg.Go(func() { q.followClock(following) })
 	return q, nil
 }
 
@@ -182,6 +188,9 @@ func (q *Queue) open(ctx context.Context) (err error) {
 		return err
 	}
 	if q.work, err = ensure(ctx, js, workConfig(s)); err != nil {
+		return err
+	}
+	if err := q.setClock(ctx); err != nil {
 		return err
 	}
 	if q.dead, err = ensure(ctx, js, deadConfig(s)); err != nil {
@@ -241,6 +250,7 @@ func (q *Queue) openKeys(ctx context.Context, installation jetstream.KeyValue) (
 func (q *Queue) Close() {
 	_ = q.goneKeys.Unsubscribe()
 	q.nc.RemoveStatusListener(q.status)
+	q.stopClock()
 	q.wg.Wait()
 	if err := q.keeper.Close(); err != nil {
 		q.log.Warn("the key-encryption keys are not closed", "error", err)

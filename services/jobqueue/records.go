@@ -84,7 +84,7 @@ func (r *Records) Create(ctx context.Context, key RecordKey, rec *jobqueuev1.Rec
 		rec.Class = Interactive
 	}
 	if rec.GetCreateTime() == nil {
-		rec.CreateTime = timestamppb.Now()
+		rec.CreateTime = timestamppb.New(r.q.Now())
 	}
 	ctx, span := r.q.spanOf(ctx, opPublish, theRecord, toRecords, trace.SpanKindProducer, class(rec.GetClass()))
 	defer span.End()
@@ -128,7 +128,7 @@ func (r *Records) Get(ctx context.Context, key RecordKey) (*Entry, error) {
 	if err != nil {
 		return nil, storeError(ctx, err)
 	}
-	return r.open(ctx, entry)
+	return r.open(ctx, stored(entry))
 }
 
 // Update replaces the record if its revision is still the given one, else it
@@ -151,7 +151,7 @@ func (r *Records) Update(ctx context.Context, key RecordKey, rec *jobqueuev1.Rec
 func (r *Records) Rewrite(ctx context.Context, entry *Entry, value []byte) error {
 	rec := proto.CloneOf(entry.Record)
 	rec.Value = value
-	left := r.q.settings.RecordTTL - time.Since(entry.stored)
+	left := r.q.settings.RecordTTL - r.q.Now().Sub(entry.stored)
 	_, err := r.update(ctx, entry.Key, rec, entry.Revision, max(left.Round(time.Second), time.Second))
 	return err
 }
@@ -238,7 +238,7 @@ func (r *Records) encode(ctx context.Context, key RecordKey, rec *jobqueuev1.Rec
 }
 
 // open returns a stored record. One whose data key is destroyed is not found.
-func (r *Records) open(ctx context.Context, stored jetstream.KeyValueEntry) (*Entry, error) {
+func (r *Records) open(ctx context.Context, stored change) (*Entry, error) {
 	entry, err := parseEntry(stored)
 	if err != nil {
 		return nil, err
@@ -254,18 +254,22 @@ func (r *Records) open(ctx context.Context, stored jetstream.KeyValueEntry) (*En
 	return entry, nil
 }
 
-// parseEntry reads a record without opening its value.
+// stored is an entry of the bucket as a change.
+func stored(e jetstream.KeyValueEntry) change {
+	return change{key: e.Key(), value: e.Value(), revision: e.Revision(), stored: e.Created(), gone: e.Operation() != jetstream.KeyValuePut}
+}
 
-func parseEntry(stored jetstream.KeyValueEntry) (*Entry, error) {
-	key, ok := parseRecordKey(stored.Key())
+// parseEntry reads a record without opening its value.
+func parseEntry(c change) (*Entry, error) {
+	key, ok := parseRecordKey(c.key)
 	if !ok {
-		return nil, fmt.Errorf("record key %q is none of ours", stored.Key())
+		return nil, fmt.Errorf("record key %q is none of ours", c.key)
 	}
 	rec := &jobqueuev1.Record{}
-	if err := proto.Unmarshal(stored.Value(), rec); err != nil {
-		return nil, fmt.Errorf("read record %s at %d, which was changed by hand: %w", key.ID, stored.Revision(), err)
+	if err := proto.Unmarshal(c.value, rec); err != nil {
+		return nil, fmt.Errorf("read record %s at %d, which was changed by hand: %w", key.ID, c.revision, err)
 	}
-	return &Entry{Key: key, Record: rec, Revision: stored.Revision(), stored: stored.Created()}, nil
+	return &Entry{Key: key, Record: rec, Revision: c.revision, stored: c.stored}, nil
 }
 
 // storeError classifies an error of the server; nil for nil. ctx is the one that

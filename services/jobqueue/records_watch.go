@@ -23,26 +23,26 @@ func (r *Records) List(ctx context.Context, tenant string) ([]*Entry, error) {
 		return nil, storeError(ctx, err)
 	}
 	defer func() { _ = watcher.Stop() }()
-	var all []jetstream.KeyValueEntry
+	var all []change
 	for {
 		select {
 		case <-ctx.Done():
 			return nil, fault.From(ctx.Err())
-		case stored := <-watcher.Updates():
-			if stored == nil {
+		case found := <-watcher.Updates():
+			if found == nil {
 				list, err := r.openAll(ctx, all)
 				slices.SortFunc(list, func(a, b *Entry) int {
 					return b.Record.GetCreateTime().AsTime().Compare(a.Record.GetCreateTime().AsTime())
 				})
 				return list, err
 			}
-			all = append(all, stored)
+			all = append(all, stored(found))
 		}
 	}
 }
 
 // openAll opens records, and leaves out those that cannot be read any more.
-func (r *Records) openAll(ctx context.Context, all []jetstream.KeyValueEntry) ([]*Entry, error) {
+func (r *Records) openAll(ctx context.Context, all []change) ([]*Entry, error) {
 	var list []*Entry
 	for _, stored := range all {
 		entry, err := r.open(ctx, stored)
@@ -89,9 +89,9 @@ func (r *Records) Watch(ctx context.Context, key RecordKey) (<-chan *Entry, erro
 }
 
 // passOn sends a record, then its changes, until it is dropped or ctx ends.
-func (r *Records) passOn(ctx context.Context, last *Entry, updates <-chan jetstream.KeyValueEntry, out chan<- *Entry) {
-	for news := true; ; {
-		if news {
+func (r *Records) passOn(ctx context.Context, last *Entry, updates <-chan change, out chan<- *Entry) {
+	for tell := true; ; {
+		if tell {
 			select {
 			case out <- last:
 			case <-ctx.Done():
@@ -99,36 +99,36 @@ func (r *Records) passOn(ctx context.Context, last *Entry, updates <-chan jetstr
 			}
 		}
 		var (
-			stored jetstream.KeyValueEntry
-			open   bool
+			news change
+			open bool
 		)
 		select {
-		case stored, open = <-updates:
+		case news, open = <-updates:
 		case <-ctx.Done():
 		}
 		if !open {
 			return
 		}
-		news = false
-		if stored == nil || stored.Revision() <= last.Revision {
+		tell = false
+		if news.revision <= last.Revision {
 			continue
 		}
-		if stored.Operation() != jetstream.KeyValuePut {
+		if news.gone {
 			return
 		}
-		entry, err := r.openInTime(ctx, stored)
+		entry, err := r.openInTime(ctx, news)
 		if err != nil {
 			r.q.log.Warn("a record cannot be read and is left out", "error", err)
 			continue
 		}
-		news = differ(last.Record, entry.Record)
+		tell = differ(last.Record, entry.Record)
 		last = entry
 	}
 }
 
 // openInTime opens a record, however long the servers take to tell its key: the
 // change may be the last.
-func (r *Records) openInTime(ctx context.Context, stored jetstream.KeyValueEntry) (*Entry, error) {
+func (r *Records) openInTime(ctx context.Context, stored change) (*Entry, error) {
 	for faults := uint64(1); ; faults++ {
 		entry, err := r.open(ctx, stored)
 		if err == nil || !fault.From(err).Retryable || ctx.Err() != nil {

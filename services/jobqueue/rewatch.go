@@ -2,37 +2,59 @@ package jobqueue
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go"
 )
 
-// rewatch is a watch of records that begins anew after every reconnection: the
-// consumer of a watch may be gone with the old connection, which the watch would
-// notice only after many seconds. What has not changed is told again then. The
-// channel is closed when ctx has ended, or the watch itself did.
-func (r *Records) rewatch(ctx context.Context, keys string) (<-chan jetstream.KeyValueEntry, error) {
+// change is a record as the watch of records tells it.
+type change struct {
+	// none: there was no such record when the watch began; all else is unset.
+	none     bool
+	key      string
+	value    []byte
+	revision uint64
+	stored   time.Time
+	// gone: the record was removed.
+	gone bool
+}
+
+// watchBeat is how often the server shows that a watch is alive. The consumer of a
+// watch lives in one server of a cluster; when that dies, and the connection is to
+// another, the library notices after two to four missing beats. With its own, of
+// 5 s, that would be 10 to 20 s.
+const watchBeat = time.Second
+
+// watchKept is how many changes wait for who watches.
+const watchKept = 256
+
+// rewatch tells the records of these keys as they are, then their changes. It begins
+// anew after every reconnection, and when the library gives it up: the consumer of
+// a watch may be gone with the old connection. What has not changed is told again
+// then. The channel is closed when ctx has ended, or the connection is closed.
+func (r *Records) rewatch(ctx context.Context, keys string) (<-chan change, error) {
 	reconnected := r.q.reconnection()
-	watcher, err := r.kv.Watch(ctx, keys)
+	watch, err := r.watch(ctx, keys)
 	if err != nil {
 		return nil, storeError(ctx, err)
 	}
-	out := make(chan jetstream.KeyValueEntry)
+	out := make(chan change)
 	go func() {
 		defer close(out)
 		for {
-			again := pass(ctx, watcher, reconnected, out)
-			_ = watcher.Stop()
-			if !again {
-				return
-			}
+			watch.pass(ctx, reconnected, out)
+			watch.stop()
 			reconnected = r.q.reconnection()
 			for faults := uint64(1); ; faults++ {
-				if watcher, err = r.kv.Watch(ctx, keys); err == nil {
-					break
-				}
-				if ctx.Err() != nil {
+				if ctx.Err() != nil || r.q.nc.IsClosed() {
 					return
+				}
+				if watch, err = r.watch(ctx, keys); err == nil {
+					break
 				}
 				pause(ctx, backoff(100*time.Millisecond, min(faults, 6), randomSpread()), nil)
 			}
@@ -41,23 +63,80 @@ func (r *Records) rewatch(ctx context.Context, keys string) (<-chan jetstream.Ke
 	return out, nil
 }
 
-// pass passes on what the watcher tells; it returns true when there was a
-// reconnection, and false when the watch or ctx has ended.
-func pass(ctx context.Context, watcher jetstream.KeyWatcher, reconnected <-chan struct{}, out chan<- jetstream.KeyValueEntry) bool {
+// errWatchEnded tells that the connection was closed under who watches.
+func errWatchEnded() error { return unavailable(errors.New("the watch of records ended")) }
+
+// recordWatch is one watch, until it is stopped or the library gives it up.
+type recordWatch struct {
+	sub     *nats.Subscription
+	prefix  string
+	changes chan change
+	stopped chan struct{}
+	once    sync.Once
+}
+
+// watch is what jetstream.KeyValue.Watch does, with beats of our own. It ends with
+// ctx at the latest.
+func (r *Records) watch(ctx context.Context, keys string) (*recordWatch, error) {
+	js, err := r.q.nc.JetStream()
+	if err != nil {
+		return nil, fmt.Errorf("open JetStream: %w", err)
+	}
+	w := &recordWatch{prefix: "$KV." + r.kv.Bucket() + ".", changes: make(chan change, watchKept), stopped: make(chan struct{})}
+	w.sub, err = js.Subscribe(w.prefix+keys, w.hear, nats.BindStream("KV_"+r.kv.Bucket()),
+		nats.OrderedConsumer(), nats.IdleHeartbeat(watchBeat), nats.DeliverLastPerSubject(), nats.Context(ctx))
+	if err != nil {
+		return nil, fmt.Errorf("watch records: %w", err)
+	}
+	w.sub.SetClosedHandler(func(string) { w.end() })
+	if there, err := w.sub.InitialConsumerPending(); err == nil && there == 0 {
+		select {
+		case w.changes <- change{none: true}:
+		default:
+		}
+	}
+	return w, nil
+}
+
+// hear takes a message of the bucket; it blocks while nobody takes it on.
+func (w *recordWatch) hear(m *nats.Msg) {
+	meta, err := m.Metadata()
+	if err != nil {
+		return
+	}
+	c := change{
+		key: strings.TrimPrefix(m.Subject, w.prefix), value: m.Data, revision: meta.Sequence.Stream, stored: meta.Timestamp,
+		gone: m.Header.Get(headerOperation) != "" || m.Header.Get(headerMarker) != "",
+	}
+	select {
+	case w.changes <- c:
+	case <-w.stopped:
+	}
+}
+
+func (w *recordWatch) end() { w.once.Do(func() { close(w.stopped) }) }
+
+func (w *recordWatch) stop() {
+	w.end()
+	_ = w.sub.Unsubscribe()
+}
+
+// pass passes on what is told until ctx or the watch ends, or there was a
+// reconnection.
+func (w *recordWatch) pass(ctx context.Context, reconnected <-chan struct{}, out chan<- change) {
 	for {
 		select {
 		case <-ctx.Done():
-			return false
+			return
 		case <-reconnected:
-			return true
-		case stored, open := <-watcher.Updates():
-			if !open {
-				return false
-			}
+			return
+		case <-w.stopped:
+			return
+		case c := <-w.changes:
 			select {
-			case out <- stored:
+			case out <- c:
 			case <-ctx.Done():
-				return false
+				return
 			}
 		}
 	}

@@ -91,6 +91,7 @@ type Server struct {
 
 	// apart is held by calls in hand, alone by those that must not share a worker.
 	apart sync.RWMutex
+	pace  pace
 
 	mu sync.Mutex
 	// jobs are the calls in hand, by the subject that cancels them.
@@ -153,10 +154,9 @@ func (s *Server) Run(ctx context.Context) error {
 	if len(s.methods) == 0 {
 		return errors.New("run a queue server: no service is registered")
 	}
-	consumers := map[string]jetstream.Consumer{}
 	for _, class := range []string{Interactive, Batch} {
 		err := patiently(ctx, s.settings.Logger, func(ctx context.Context) (err error) {
-			consumers[class], err = s.consumer(ctx, class)
+			_, err = s.consumer(ctx, class)
 			return err
 		})
 		if err != nil {
@@ -192,7 +192,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer unwatch()
 	var slots sync.WaitGroup
 	for range s.settings.Slots {
-		slots.Go(func() { s.slot(ctx, jobs, consumers[Interactive], consumers[Batch]) })
+		slots.Go(func() { s.slot(ctx, jobs) })
 	}
 	slots.Wait()
 	return nil

@@ -1,7 +1,6 @@
 package jobqueue
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/facestudio/facestudio/services/seal"
@@ -24,8 +23,8 @@ const (
 //
 //	work.<stage>.<bundle>.<class>.<tenant>.<key>   stage work, stream WORK
 //	dead.<stage>.<bundle>.<class>.<tenant>.<key>   dead letters, stream DEAD
-//	event.<tenant>.<key>.done                      a result was created (RePublish)
-//	event.<tenant>.<key>.gone                      the work left the queue; look again
+//	event.<tenant>.<key>.done                      a result was created (RePublish) or, empty,
+//	                                               the work left the queue; look again
 //	event.<tenant>.<key>.progress                  a message of a stream, not the last
 //	audit.<tenant>                                 the audit log, stream AUDIT
 //	cancel.<stage>.<bundle>.<tenant>.<key>         a caller cancelled owned work
@@ -38,7 +37,6 @@ const (
 	auditAll = "audit.*"
 
 	eventDone     = "done"
-	eventGone     = "gone"
 	eventProgress = "progress"
 
 	goneKeys = "key.*.*"
@@ -47,10 +45,22 @@ const (
 	resultsTarget = "event.{{wildcard(1)}}.{{wildcard(2)}}." + eventDone
 )
 
-var tokenPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,63}$`)
+// maxToken bounds an element of a subject, in bytes.
+const maxToken = 63
 
-// validToken says whether s can be one element of a subject.
-func validToken(s string) bool { return tokenPattern.MatchString(s) }
+// validToken says whether s can be one element of a subject: 1 to 63 letters,
+// digits, "_" or "-". Each message is asked five times, which a regular expression
+// would make felt.
+func validToken(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == '-':
+		default:
+			return false
+		}
+	}
+	return 1 <= len(s) && len(s) <= maxToken
+}
 
 // address is where a piece of work is in the queue. It is all in the subject,
 // so that no header can contradict what a consumer filtered by.
@@ -91,6 +101,11 @@ func parseAddress(subject string) (address, bool) {
 // consumerName is the durable of a stage, bundle and class.
 func consumerName(stage, bundle, class string) string {
 	return strings.Join([]string{stage, bundle, class}, "_")
+}
+
+// nextMessage is where the server is asked for the next message of a consumer.
+func nextMessage(consumer string) string {
+	return strings.Join([]string{"$JS.API.CONSUMER.MSG.NEXT", workStream, consumer}, ".")
 }
 
 func consumerFilter(stage, bundle, class string) string {

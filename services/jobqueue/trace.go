@@ -93,7 +93,7 @@ const parentHeader = "traceparent"
 // caller ends it with what came of the claim.
 func (c *Claim) traced(ctx context.Context) (_ context.Context, end func(error)) {
 	q := c.records.q
-	begun := time.Now()
+	begun := q.Now()
 	ctx = traceContext.Extract(ctx, propagation.MapCarrier{parentHeader: c.record.GetTraceParent()})
 	about := ofRecord(c.record.GetClass())
 	if created := c.record.GetCreateTime(); c.attempt == 1 && created != nil {
@@ -108,7 +108,7 @@ func (c *Claim) traced(ctx context.Context) (_ context.Context, end func(error))
 			outcome = "finished"
 			q.metrics.decided(ctx, c.attempt, about)
 		}
-		q.metrics.ran(ctx, time.Since(begun), outcome, s.Code(), about)
+		q.metrics.ran(ctx, q.Now().Sub(begun), outcome, s.Code(), about)
 		endSpan(span, s)
 		span.End()
 	}

@@ -37,11 +37,17 @@ type told struct {
 	revision uint64
 }
 
-// subscribe begins to listen. The caller calls stop.
-func subscribe(nc *nats.Conn, at address) (*waiter, error) {
+// subscribe begins to listen for the end and, if wanted, for the progress. The
+// caller calls stop. Wildcards are dear to the server, which goes through what it
+// remembers of subjects whenever one comes or goes.
+func subscribe(nc *nats.Conn, at address, progress bool) (*waiter, error) {
 	w := &waiter{wake: make(chan struct{}, 1)}
+	kind := eventDone
+	if progress {
+		kind = "*"
+	}
 	var err error
-	w.sub, err = nc.Subscribe(at.event("*"), w.hear)
+	w.sub, err = nc.Subscribe(at.event(kind), w.hear)
 	return w, err
 }
 
@@ -52,13 +58,15 @@ func (w *waiter) hear(m *nats.Msg) {
 	w.mu.Lock()
 	switch kind {
 	case eventDone:
-		// The markers of deleted and expired results are republished too.
-		if m.Header.Get(headerOperation) == "" && m.Header.Get(headerMarker) == "" {
+		switch {
+		case m.Header.Get(headerOperation) != "" || m.Header.Get(headerMarker) != "":
+			// The markers of deleted and expired results are republished too.
+		case len(m.Data) == 0:
+			w.gone = true
+		default:
 			revision, _ := strconv.ParseUint(m.Header.Get(headerSequence), 10, 64)
 			w.done = &told{m.Data, revision}
 		}
-	case eventGone:
-		w.gone = true
 	case eventProgress:
 		if len(w.progress) == progressBuffer {
 			w.progress = w.progress[1:]

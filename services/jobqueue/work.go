@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/proto"
 
 	jobqueuev1 "github.com/facestudio/facestudio/proto/gen/facestudio/jobqueue/v1"
@@ -85,7 +84,7 @@ type recordWorker struct {
 	wg     sync.WaitGroup
 }
 
-func (w *recordWorker) loop(ctx context.Context, updates <-chan jetstream.KeyValueEntry, stopJobs context.CancelCauseFunc) error {
+func (w *recordWorker) loop(ctx context.Context, updates <-chan change, stopJobs context.CancelCauseFunc) error {
 	defer w.wg.Wait()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -121,7 +120,7 @@ func (w *recordWorker) loop(ctx context.Context, updates <-chan jetstream.KeyVal
 			if !open {
 				updates = nil
 				if ctx.Err() == nil {
-					failed = unavailable(errors.New("the watch of records ended"))
+					failed = errWatchEnded()
 					done = nil
 					stopJobs(ErrLeaseLost)
 				}
@@ -137,13 +136,12 @@ func (w *recordWorker) loop(ctx context.Context, updates <-chan jetstream.KeyVal
 }
 
 // observe notes what is told about a record.
-func (w *recordWorker) observe(stored jetstream.KeyValueEntry) {
-	if stored == nil {
-		// The marker between what was there and what is new.
+func (w *recordWorker) observe(stored change) {
+	if stored.none {
 		return
 	}
-	if stored.Operation() != jetstream.KeyValuePut {
-		if key, ok := parseRecordKey(stored.Key()); ok && w.held[key] == nil {
+	if stored.gone {
+		if key, ok := parseRecordKey(stored.key); ok && w.held[key] == nil {
 			w.ledger.forget(key)
 		}
 		return
@@ -153,6 +151,7 @@ func (w *recordWorker) observe(stored jetstream.KeyValueEntry) {
 		w.r.q.log.Warn("a record cannot be read and is left alone", "error", err)
 		return
 	}
+	w.ledger.lag = w.r.q.clock.lag()
 	w.ledger.observe(entry.Key, entry.Record, entry.Revision, time.Now())
 	if claim := w.held[entry.Key]; claim != nil && entry.Record.GetCancelRequested() {
 		claim.cancel()
@@ -233,7 +232,7 @@ func (w *recordWorker) work(ctx context.Context, claim *Claim) {
 	}
 	call, release := ctx, func() {}
 	if deadline := claim.record.GetDeadline(); deadline != nil {
-		call, release = context.WithDeadline(ctx, deadline.AsTime())
+		call, release = context.WithTimeout(ctx, w.r.q.clock.left(deadline.AsTime()))
 	}
 	defer release()
 	call = WithCall(call, Call{Tenant: claim.key.Tenant, Class: claim.record.GetClass(), Record: claim.key.ID})

@@ -17,9 +17,9 @@ func (a *app) deadCommand() *cobra.Command {
 		Use:   "dead",
 		Short: "List, look at, redrive and drop work that a running mesh gave up",
 		Long: `Dead letters are calls of stages that failed as often as they may, that silenced
-three workers as if they had killed them, or that were no work of the mesh. They
-are kept for 30 days. Whoever waited for one has been told; redriving is for work
-whose cause has been mended.`,
+three workers as if they had killed them, or that were no work of the mesh, and
+webhooks that were given up (--stage webhook). They are kept for 30 days. Whoever
+waited for one has been told; redriving is for work whose cause has been mended.`,
 		Args: known,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

@@ -33,7 +33,8 @@ func followUp(g *gatewayv1.Generation) *jobqueuev1.FollowUp {
 type Tell func(ctx context.Context, tenant string, g *gatewayv1.Generation, attempt int) (time.Time, error)
 
 // TellEnds has the ends of generations told that are to be told, until ctx ends.
-// Each is told at least once, whichever gateways die meanwhile.
+// Each is told at least once, whichever gateways die meanwhile; what is given up
+// becomes a dead letter.
 func (s *Store) TellEnds(ctx context.Context, settings jobqueue.FollowUpSettings, tell Tell) error {
 	return s.records.FollowUp(ctx, settings, func(ctx context.Context, a jobqueue.Attempt) (jobqueue.Followed, error) {
 		if len(a.Value) == 0 {
@@ -48,6 +49,10 @@ func (s *Store) TellEnds(ctx context.Context, settings jobqueue.FollowUpSettings
 			return jobqueue.Followed{}, err
 		}
 		value, err := Encode(g)
-		return jobqueue.Followed{Value: value, Again: next}, err
+		followed := jobqueue.Followed{Value: value, Again: next}
+		if w := g.GetWebhook(); w.GetState() == gatewayv1.WebhookDelivery_STATE_GIVEN_UP {
+			followed.GivenUp = w.GetLastError()
+		}
+		return followed, err
 	})
 }

@@ -102,6 +102,8 @@ func (s *Sender) Attempt(ctx context.Context, of string, g *gatewayv1.Generation
 	w.LastError = told(err)
 	next := now.Add(max(s.delay(number, rand.Float64()), min(after, maxDelay)))
 	if !errors.Is(err, errGone) && next.Sub(g.GetEndTime().AsTime()) <= patience {
+		// One that was given up may have been redriven.
+		w.State, w.EndTime = gatewayv1.WebhookDelivery_STATE_PENDING, nil
 		w.NextAttemptTime = timestamppb.New(next)
 		s.count(ctx, "failed")
 		return next, nil

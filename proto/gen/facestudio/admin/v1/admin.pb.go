@@ -24,23 +24,24 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// DeadLetter is work that was given up.
+// DeadLetter is work that was given up: a call of a stage, or a webhook.
 type DeadLetter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its number, from 1; never used again.
 	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The stage; empty for a message that was none of the mesh's.
+	// The stage, "webhook" for a webhook; empty for a message that was none of the
+	// mesh's.
 	Stage string `protobuf:"bytes,2,opt,name=stage,proto3" json:"stage,omitempty"`
-	// Id of the model bundle whose workers had it.
+	// Id of the model bundle whose workers had it; empty for a webhook.
 	Bundle string `protobuf:"bytes,3,opt,name=bundle,proto3" json:"bundle,omitempty"`
 	// "interactive" or "batch".
 	Class string `protobuf:"bytes,4,opt,name=class,proto3" json:"class,omitempty"`
 	// Whose work it was.
 	Tenant string `protobuf:"bytes,5,opt,name=tenant,proto3" json:"tenant,omitempty"`
-	// Full gRPC name of the method.
+	// Full gRPC name of the method; empty for a webhook.
 	Method string `protobuf:"bytes,6,opt,name=method,proto3" json:"method,omitempty"`
 	// What the work was for, for example "generations/7/pictures/0/denoise"; empty
-	// for work that is shared by its content.
+	// for work that is shared by its content. For a webhook the id of its generation.
 	Owner string `protobuf:"bytes,7,opt,name=owner,proto3" json:"owner,omitempty"`
 	// Why it was given up: "ATTEMPTS_EXHAUSTED" (it failed as often as it may),
 	// "KILLED_WORKERS" (workers fell silent over it) or "FOREIGN" (it was no work

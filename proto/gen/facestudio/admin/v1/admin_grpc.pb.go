@@ -44,7 +44,8 @@ type QueueServiceClient interface {
 	// GetDeadLetter returns one dead letter, or UNKNOWN_DEAD_LETTER.
 	GetDeadLetter(ctx context.Context, in *GetDeadLetterRequest, opts ...grpc.CallOption) (*DeadLetter, error)
 	// RedriveDeadLetter puts the work of a dead letter into the queue again, with
-	// a new deadline, and removes the letter.
+	// a new deadline, and removes the letter. A webhook is sent again, as if for the
+	// first time, as long as its generation is kept.
 	RedriveDeadLetter(ctx context.Context, in *RedriveDeadLetterRequest, opts ...grpc.CallOption) (*DeadLetter, error)
 	// DropDeadLetter removes a dead letter for good, with its payload.
 	DropDeadLetter(ctx context.Context, in *DropDeadLetterRequest, opts ...grpc.CallOption) (*DropDeadLetterResponse, error)
@@ -149,7 +150,8 @@ type QueueServiceServer interface {
 	// GetDeadLetter returns one dead letter, or UNKNOWN_DEAD_LETTER.
 	GetDeadLetter(context.Context, *GetDeadLetterRequest) (*DeadLetter, error)
 	// RedriveDeadLetter puts the work of a dead letter into the queue again, with
-	// a new deadline, and removes the letter.
+	// a new deadline, and removes the letter. A webhook is sent again, as if for the
+	// first time, as long as its generation is kept.
 	RedriveDeadLetter(context.Context, *RedriveDeadLetterRequest) (*DeadLetter, error)
 	// DropDeadLetter removes a dead letter for good, with its payload.
 	DropDeadLetter(context.Context, *DropDeadLetterRequest) (*DropDeadLetterResponse, error)

@@ -1,0 +1,109 @@
+package jobqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
+	jobqueuev1 "github.com/facestudio/facestudio/proto/gen/facestudio/jobqueue/v1"
+	"github.com/facestudio/facestudio/services/fault"
+)
+
+// carryOut does what was decided. Its errors are logged: whatever is left undone
+// is done when the message is delivered again.
+func (j *job) carryOut(ctx context.Context, do action, s *status.Status, response []byte) {
+	ctx, release := context.WithTimeout(context.WithoutCancel(ctx), apiTimeout)
+	defer release()
+	if err := j.do(ctx, do, s, response); err != nil {
+		j.s.settings.Logger.Warn("work not settled; it will be delivered again",
+			"method", j.work.method, "attempt", j.attempt, "error", err)
+	}
+}
+
+func (j *job) do(ctx context.Context, do action, s *status.Status, response []byte) error {
+	q := j.s.q
+	switch do {
+	case record:
+		if s.Code() != codes.OK {
+			response = nil
+		}
+		ttl := lifetime(q.settings, j.rule.owned(), s.Code())
+		won, err := q.create(ctx, j.work.address, j.work.scope, newResult(s, response, j.attempt, byWorker), ttl)
+		if err != nil {
+			return errors.Join(err, j.msg.NakWithDelay(backoff(j.s.settings.Backoff, j.attempt, randomSpread())))
+		}
+		if won {
+			q.metrics.decided(ctx, j.attempt, ofWork(j.work.address))
+		}
+		return j.msg.confirmAck(ctx)
+	case settle, drop:
+		return errors.Join(j.msg.confirmAck(ctx), q.nc.Publish(j.work.event(eventDone), nil))
+	case retry:
+		j.s.settings.Logger.Warn("work failed and is tried again", "method", j.work.method,
+			"attempt", j.earlier.failed+1, "code", s.Code().String(), "error", fault.From(s.Err()))
+		noted := errors.Join(j.noteBegin(ctx), j.note(ctx, func(a *jobqueuev1.Attempts) { a.Failed++ }))
+		return errors.Join(noted, j.msg.NakWithDelay(backoff(j.s.settings.Backoff, j.earlier.failed+1, randomSpread())))
+	case handBack:
+		return errors.Join(j.noteHandedBack(ctx), j.msg.Nak())
+	case passOn:
+		return errors.Join(j.noteHandedBack(ctx), j.msg.NakWithDelay(passOnDelay))
+	case quarantine:
+		j.earlier.failed++
+		return j.quarantine(ctx, reasonExhausted, s, fmt.Sprintf("%s failed %d times and was given up, the last time with %s",
+			j.work.method, j.earlier.failed, s.Code()))
+	case isolate:
+		return j.quarantine(ctx, reasonKills, s, fmt.Sprintf("%s silenced %d workers, as if it had killed them, and was given up",
+			j.work.method, j.earlier.silent))
+	case refuse:
+		return errors.Join(j.bury(ctx, reasonForeign, s), j.msg.giveUp(s.Message()))
+	default:
+		return fmt.Errorf("no such action: %d", do)
+	}
+}
+
+// quarantine gives work up: a copy for people to look at, then the result, so
+// that its callers know, and only then the message goes.
+func (j *job) quarantine(ctx context.Context, reason string, s *status.Status, message string) error {
+	q := j.s.q
+	if err := j.bury(ctx, reason, s); err != nil {
+		return err
+	}
+	j.s.settings.Logger.Error("work given up", "method", j.work.method, "key", j.work.key, "reason", reason,
+		"failed", j.earlier.failed, "silent", j.earlier.silent, "code", s.Code().String())
+	outcome := fault.ToStatus(fault.New(fault.Internal, faultv1.Reason_REASON_ATTEMPTS_EXHAUSTED, "", "%s", message))
+	ttl := lifetime(q.settings, j.rule.owned(), outcome.Code())
+	if _, err := q.create(ctx, j.work.address, j.work.scope, newResult(outcome, nil, j.attempt, byQuarantine), ttl); err != nil {
+		return err
+	}
+	return j.msg.giveUp(reason)
+}
+
+// bury copies the message to the dead letters, once: a repeat has the same id.
+func (j *job) bury(ctx context.Context, reason string, s *status.Status) error {
+	msg := nats.NewMsg(j.work.dead())
+	if j.work.address == (address{}) {
+		msg.Subject = "dead.foreign"
+	}
+	msg.Data = j.msg.Data
+	for name, values := range j.msg.Header {
+		msg.Header[name] = values
+	}
+	msg.Header.Set(headerReason, reason)
+	msg.Header.Set(headerAttempts, strconv.FormatUint(j.earlier.failed+j.earlier.silent, 10))
+	msg.Header.Set(headerStatus, encodeHeader(s.Code().String()+": "+s.Message()))
+	var opts []jetstream.PublishOpt
+	if meta, err := j.msg.Metadata(); err == nil {
+		opts = append(opts, jetstream.WithMsgID("work-"+strconv.FormatUint(meta.Sequence.Stream, 10)))
+	}
+	if _, err := j.s.q.js.PublishMsg(ctx, msg, opts...); err != nil {
+		return fmt.Errorf("store a dead letter: %w", err)
+	}
+	return nil
+}
