@@ -12,9 +12,9 @@ from .config import ConfigError, load
 # In the order in which `all` runs them. A stage is the module stages/<name>.py
 # with run(cfg, minutes, threads); it is imported only when it is asked for.
 STAGES = ("data", "face", "clip", "text", "vae", "decoder", "sharpen", "segmenter", "scenes", "prior", "unet", "likeness", "export")
-# Asked for by name only: takes a bundle's weights for lost checkpoints; measures a bundle; tunes for a
+# Asked for by name only: takes a bundle's weights for lost checkpoints; what judges prompts; measures a bundle; tunes for a
 # person as others do; fine-tunes and exports a Stable-Diffusion folder.
-EXTRA = ("restore", "eval", "baseline", "finetune", "stable_diffusion")
+EXTRA = ("restore", "judge", "eval", "baseline", "finetune", "stable_diffusion")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -233,6 +233,7 @@ class Config:
     face: Face = field(default_factory=Face)
     prior: Prior = field(default_factory=Prior)
     segmenter: Segmenter = field(default_factory=Segmenter)
+    judge: Train = field(default_factory=lambda: Train(minutes=6, steps=3_000, batch=64, lr=1.5e-3, ema=0.99))
     finetune: Finetune = field(default_factory=Finetune)
     bundle: Bundle = field(default_factory=Bundle)
 

@@ -5,6 +5,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from facestudio_training.config import ROOT
 from facestudio_training.data import align, pictures
@@ -16,6 +17,8 @@ from facestudio_training.evaluation.mesh import Mesh, Order
 from facestudio_training.evaluation.several import assigned, balance
 from facestudio_training.evaluation.tables import TABLES
 from facestudio_training.golden import philox
+from facestudio_training.models.judge import Judge
+from facestudio_training.stages import judge
 
 REPOSITORY = ROOT.parent
 
@@ -168,7 +171,19 @@ def bench(mesh) -> Bench:
         np.array([f.name for f in files]), np.array(["dev"] * n), np.arange(n) % 6, texts, np.ones(n, bool),
         np.full(n, -1), texts, texts)
     recognisers = dict.fromkeys(NAMES, mesh.face_embed)
-    return Bench(mesh, Gallery(data, recognisers), recognisers)
+    out = Bench(mesh, Gallery(data, recognisers), recognisers)
+    out.judge, out.judge_worth = Judge(len(judge.NAMES)).eval(), {"smiling": 0.5}
+    return out
+
+
+def test_the_judge_weighs_both_sides_of_a_rare_attribute_alike():
+    truth = torch.tensor([[1.0]] + [[0.0]] * 9)
+    share = torch.tensor([0.1])
+    found = torch.zeros(10, 1, requires_grad=True)
+    judge.error(found, truth, share).backward()
+    assert found.grad[0].item() == pytest.approx(-found.grad[1:].sum().item())
+    unknown = torch.cat([truth, torch.full((5, 1), -1.0)])
+    assert judge.error(torch.zeros(15, 1), unknown, share).item() == pytest.approx(judge.error(found, truth, share).item())
 
 
 @pytest.mark.parametrize("name", [n for n in TABLES if n not in ("looks", "text")])

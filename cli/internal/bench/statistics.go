@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"os"
+	"runtime/metrics"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,4 +55,15 @@ func residentMiB() (now, peak float64) {
 		}
 	}
 	return now, peak
+}
+
+// heldMiB is what of the resident memory is held: all but Go's, and of Go's what the
+// last collection found alive.
+func heldMiB(resident float64) float64 {
+	samples := []metrics.Sample{
+		{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}, {Name: "/gc/heap/live:bytes"},
+	}
+	metrics.Read(samples)
+	taken, released, live := samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64()
+	return resident - float64(taken-released-live)/(1<<20)
 }

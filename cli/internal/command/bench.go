@@ -76,9 +76,9 @@ picture, median      %.3f s (worst %.3f s) of %d
 of that in models    %.3f s
 wall over models     %.3f
 resident             %.0f MiB (peak %.0f MiB)
-growth               %.2f MiB in 100 pictures
+growth               %.2f MiB in 100 pictures, %.2f of what is held
 `, r.ReadySeconds, r.FirstSeconds, r.MedianSeconds, r.WorstSeconds, r.Pictures, r.ModelSeconds, r.Overhead,
-		r.ResidentMiB, r.PeakMiB, r.SlopeMiB)
+		r.ResidentMiB, r.PeakMiB, r.SlopeMiB, r.HeldSlopeMiB)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..data import align
+from ..models.judge import Judge
 from .gallery import Gallery
 from .mesh import Mesh, Order, Style
 
@@ -53,7 +54,8 @@ class Bench:
         self.mesh, self.gallery, self.recognisers = mesh, gallery, recognisers
         self.faces = mesh.face_embed  # aligned faces -> e_f, as subjects are made of
         self.styles: dict[int, Style] = {}
-        self.prompts: dict[tuple[str, int], np.ndarray] = {}
+        self.judge: Judge | None = None  # of attributes, where the stage of that name ran
+        self.judge_worth: dict[str, float] = {}  # its balanced accuracy
 
     def pairs(self, count: int, photos: int = 1, seed: int = 0) -> list[Trial]:
         """count trials: every person in turn, that many photos given, another person's photo as style."""

@@ -8,6 +8,7 @@ data: tables and sheets stay in the state folder.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from ..evaluation.gallery import Gallery, Recogniser
 from ..evaluation.mesh import Mesh
 from ..evaluation.tables import TABLES
 from ..files import write_text
+from . import judge
 
 COUNT = 400
 
@@ -43,6 +45,9 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1, bundle: Pat
         raise SystemExit(f"eval: unknown tables {', '.join(unknown)}; known: {', '.join(TABLES)}")
     folder = bundle.resolve() if bundle else cfg.path("bundle")
     bench = prepare(cfg, folder, threads)
+    if "free" in names and bench.judge is None and tables == ",".join(TABLES):
+        print("eval: left out: free, whose judge of attributes was not trained (stage judge)", flush=True)
+        names.remove("free")
     parts, started = [f"# {bench.mesh.manifest['name']} {bench.mesh.manifest['version']}, measured\n"], time.monotonic()
     at = cfg.state("eval")
     if compared := rest.get("through", through_mesh):
@@ -67,4 +72,7 @@ def prepare(cfg: Config, folder: Path, threads: int, kind: type[Mesh] = Mesh) ->
     detector, _ = fetch(pictures.folder(cfg) / "detector", cfg.data.detector)
     mesh = kind(folder, detector, threads)
     recognisers = {NAMES[0]: Recogniser(cfg.path("teachers") / "evaluator_mfn192.onnx", threads), NAMES[1]: mesh.face_embed}
-    return Bench(mesh, Gallery(data, recognisers), recognisers)
+    bench = Bench(mesh, Gallery(data, recognisers), recognisers)
+    if (held := cfg.state("judge") / "judge.safetensors").exists():
+        bench.judge, bench.judge_worth = judge.load(cfg), json.loads(held.with_suffix(".json").read_text()).get("balanced", {})
+    return bench
