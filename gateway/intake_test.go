@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -98,22 +100,33 @@ func TestALargeRequestOfNobodyIsNotRead(t *testing.T) {
 			return fault.From(err).Reason.String(), nil
 		}
 	}
+	post := func(key string) (string, error) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+in.address+"/v1/generations", strings.NewReader(text))
+		if err != nil {
+			return "", err
+		}
+		req.Header = http.Header{"Authorization": {"Bearer " + key}, "Content-Type": {"application/json"}, "Expect": {"100-continue"}}
+		res, err := in.http.Do(req)
+		if err != nil {
+			return "", err
+		}
+		defer res.Body.Close()
+		body, err := io.ReadAll(res.Body)
+		_, reason, _ := strings.Cut(string(body), `"reason":"`)
+		reason, _, _ = strings.Cut(reason, `"`)
+		return "REASON_" + reason, err
+	}
 	byREST := func(key string) func() (string, error) {
-		return func() (string, error) {
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+in.address+"/v1/generations", strings.NewReader(text))
-			if err != nil {
-				return "", err
+		return func() (reason string, err error) {
+			for range 10 {
+				reason, err = post(key)
+				if !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+					break
+				}
+				// The refusal came while the body was still being sent, and the connection was
+				// closed before it could be read. Clients ask again.
 			}
-			req.Header = http.Header{"Authorization": {"Bearer " + key}, "Content-Type": {"application/json"}, "Expect": {"100-continue"}}
-			res, err := in.http.Do(req)
-			if err != nil {
-				return "", err
-			}
-			defer res.Body.Close()
-			body, err := io.ReadAll(res.Body)
-			_, reason, _ := strings.Cut(string(body), `"reason":"`)
-			reason, _, _ = strings.Cut(reason, `"`)
-			return "REASON_" + reason, err
+			return reason, err
 		}
 	}
 	// The tenant uses up what it may.
