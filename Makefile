@@ -100,7 +100,7 @@ lint: $(TOOLS)/golangci-lint $(TOOLS)/buf ## Run the linters.
 
 .PHONY: modules
 modules: ## Build each module by itself, without the workspace.
-	for m in $(MODULES); do (cd $$m && GOWORK=off go build ./...); done
+	for m in $(MODULES); do (cd $$m && GOWORK=off go build -o /dev/null ./...); done
 
 .PHONY: generate
 generate: $(TOOLS)/buf $(TOOLS)/protoc-gen-apidoc ## Generate code and the API document from the protos.

@@ -180,6 +180,8 @@ func (w *slot) nothing(asked question) {
 }
 
 // accept takes a message that was delivered.
+//
+//nolint:contextcheck // the work on a claim outlives ctx by the grace: its parent is w.jobs
 func (w *slot) accept(ctx context.Context, msg delivery) {
 	w.waited = false
 	j := w.s.newJob(w.jobs, msg)
