@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -34,10 +35,12 @@ func (j *job) do(ctx context.Context, do action, s *status.Status, response []by
 		if s.Code() != codes.OK {
 			response = nil
 		}
-		ttl := lifetime(q.settings, j.rule.owned(), s.Code())
-		won, err := q.create(ctx, j.work.address, j.work.scope, newResult(s, response, j.attempt, byWorker), ttl)
+		ctx := context.WithoutCancel(ctx)
+		won, err := j.record(ctx, newResult(s, response, j.attempt, byWorker), lifetime(q.settings, j.rule.owned(), s.Code()))
+		ctx, release := bounded(ctx)
+		defer release()
 		if err != nil {
-			return errors.Join(err, j.msg.NakWithDelay(backoff(j.s.settings.Backoff, j.attempt, randomSpread())))
+			return errors.Join(err, j.noteHandedBack(ctx), j.msg.NakWithDelay(backoff(j.s.settings.Backoff, j.attempt, randomSpread())))
 		}
 		if won {
 			q.metrics.decided(ctx, j.attempt, ofWork(j.work.address))
@@ -65,6 +68,31 @@ func (j *job) do(ctx context.Context, do action, s *status.Status, response []by
 		return errors.Join(j.bury(ctx, reasonForeign, s), j.msg.giveUp(s.Message()))
 	default:
 		return fmt.Errorf("no such action: %d", do)
+	}
+}
+
+const (
+	// recordPatience is how long a worker tries to record what it has done, with the
+	// message kept alive: longer than servers need to find a new leader. Given back
+	// at once, the work would run again, fail to be recorded again, and look as if it
+	// had killed its workers.
+	recordPatience = 30 * time.Second
+	recordPause    = 250 * time.Millisecond
+)
+
+// record stores the result, and tries again while there is time and the call is wanted.
+func (j *job) record(ctx context.Context, r *jobqueuev1.Result, ttl time.Duration) (won bool, err error) {
+	for end := time.Now().Add(recordPatience); ; {
+		try, release := bounded(ctx)
+		won, err = j.s.q.create(try, j.work.address, j.work.scope, r, ttl)
+		release()
+		if err == nil || j.ctx.Err() != nil || time.Now().After(end) {
+			return won, err
+		}
+		select {
+		case <-j.ctx.Done():
+		case <-time.After(recordPause):
+		}
 	}
 }
 
