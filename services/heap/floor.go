@@ -44,9 +44,8 @@ type Floor struct {
 // goes little by little, takes the memory of a heap of size bytes, which otherwise
 // comes little by little as the heap spreads over its pages, and then keeps the
 // heap's size at the start of a collection at size bytes, until Release. It is for
-// a process that has started,
-// and a setting of all of it. When the operator has set GOGC or GOMEMLIMIT it does
-// nothing.
+// a process that has started, and a setting of all of it. When the operator has set
+// GOGC or GOMEMLIMIT it does nothing.
 func Hold(size uint64) *Floor {
 	f := &Floor{size: size}
 	_, percent := os.LookupEnv("GOGC")

@@ -74,6 +74,11 @@ func (j *job) noteBegin(ctx context.Context) error {
 	return j.note(ctx, func(a *jobqueuev1.Attempts) { a.Begun++ })
 }
 
+// noteFailed writes down that this delivery ends with a fault that may pass.
+func (j *job) noteFailed(ctx context.Context) error {
+	return errors.Join(j.noteBegin(ctx), j.note(ctx, func(a *jobqueuev1.Attempts) { a.Failed++ }))
+}
+
 // noteHandedBack writes down that this delivery ends without fault of the work.
 // There is nothing to tell the end of when it did not begin.
 func (j *job) noteHandedBack(ctx context.Context) error {

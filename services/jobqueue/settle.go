@@ -40,7 +40,7 @@ func (j *job) do(ctx context.Context, do action, s *status.Status, response []by
 		ctx, release := bounded(ctx)
 		defer release()
 		if err != nil {
-			return errors.Join(err, j.noteHandedBack(ctx), j.msg.NakWithDelay(backoff(j.s.settings.Backoff, j.attempt, randomSpread())))
+			return errors.Join(err, j.noteFailed(ctx), j.msg.NakWithDelay(backoff(j.s.settings.Backoff, j.attempt, randomSpread())))
 		}
 		if won {
 			q.metrics.decided(ctx, j.attempt, ofWork(j.work.address))
@@ -51,8 +51,7 @@ func (j *job) do(ctx context.Context, do action, s *status.Status, response []by
 	case retry:
 		j.s.settings.Logger.Warn("work failed and is tried again", "method", j.work.method,
 			"attempt", j.earlier.failed+1, "code", s.Code().String(), "error", fault.From(s.Err()))
-		noted := errors.Join(j.noteBegin(ctx), j.note(ctx, func(a *jobqueuev1.Attempts) { a.Failed++ }))
-		return errors.Join(noted, j.msg.NakWithDelay(backoff(j.s.settings.Backoff, j.earlier.failed+1, randomSpread())))
+		return errors.Join(j.noteFailed(ctx), j.msg.NakWithDelay(backoff(j.s.settings.Backoff, j.earlier.failed+1, randomSpread())))
 	case handBack:
 		return errors.Join(j.noteHandedBack(ctx), j.msg.Nak())
 	case passOn:
@@ -80,13 +79,14 @@ const (
 	recordPause    = 250 * time.Millisecond
 )
 
-// record stores the result, and tries again while there is time and the call is wanted.
+// record stores the result, and tries again while there is time, the call is wanted
+// and the key that it is sealed with is there.
 func (j *job) record(ctx context.Context, r *jobqueuev1.Result, ttl time.Duration) (won bool, err error) {
 	for end := time.Now().Add(recordPatience); ; {
 		try, release := bounded(ctx)
 		won, err = j.s.q.create(try, j.work.address, j.work.scope, r, ttl)
 		release()
-		if err == nil || j.ctx.Err() != nil || time.Now().After(end) {
+		if err == nil || lost(err) || j.ctx.Err() != nil || time.Now().After(end) {
 			return won, err
 		}
 		select {

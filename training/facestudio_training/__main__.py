@@ -7,7 +7,8 @@ import importlib
 import sys
 from pathlib import Path
 
-from .config import ConfigError, load
+from .config import load
+from .fill import ConfigError
 
 # In the order in which `all` runs them. A stage is the module stages/<name>.py
 # with run(cfg, minutes, threads); it is imported only when it is asked for.

@@ -6,21 +6,16 @@ errors, so that a misspelt key never trains the wrong model.
 
 from __future__ import annotations
 
-import dataclasses
 import tomllib
-import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .fill import ConfigError, fill
 from .models.face import FaceConfig
 from .models.prior import PriorConfig
 from .models.segmenter import SegmenterConfig
 from .models.text import TextConfig
 from .models.vision import VisionConfig
-
-
-class ConfigError(ValueError):
-    """A config file that cannot be used; the text names the file and the key."""
 
 
 @dataclass
@@ -257,46 +252,6 @@ def load(path: Path) -> Config:
         raw = tomllib.loads(path.read_text())
     except (OSError, tomllib.TOMLDecodeError) as err:
         raise ConfigError(f"{path}: {err}") from err
-    cfg = _fill(Config, raw, str(path))
+    cfg = fill(Config, raw, str(path))
     cfg.file = path.resolve()
     return cfg
-
-
-def _fill(cls, raw: dict, where: str):
-    types = typing.get_type_hints(cls)
-    values = {}
-    for key, value in raw.items():
-        if key not in types:
-            raise ConfigError(f"{where}: unknown key {key!r}; known: {', '.join(types)}")
-        kind, name = types[key], f"{where}: {key}"
-        if dataclasses.is_dataclass(kind):
-            default = getattr(cls(), key)
-            values[key] = _merge(default, value, name)
-        elif typing.get_origin(kind) is list:
-            item = typing.get_args(kind)[0]
-            values[key] = [_fill(item, v, name) if dataclasses.is_dataclass(item) else v for v in value]
-        elif kind is float and isinstance(value, int):
-            values[key] = float(value)
-        elif not isinstance(value, kind):
-            raise ConfigError(f"{name}: want {kind.__name__}, got {value!r}")
-        else:
-            values[key] = value
-    return cls(**values)
-
-
-def _merge(default, raw: dict, where: str):
-    """Fills over the field's own default, so [vae.train] keeps the VAE's other numbers."""
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{where}: want a table, got {raw!r}")
-    given = _fill_keys(type(default), raw, where, default)
-    return dataclasses.replace(default, **given)
-
-
-def _fill_keys(cls, raw: dict, where: str, default) -> dict:
-    types, out = typing.get_type_hints(cls), {}
-    for key, value in raw.items():
-        if key in types and dataclasses.is_dataclass(types[key]):
-            out[key] = _merge(getattr(default, key), value, f"{where}.{key}")
-        else:
-            out[key] = getattr(_fill(cls, {key: value}, where), key)
-    return out
