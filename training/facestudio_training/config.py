@@ -127,14 +127,14 @@ class Likeness:
     """The U-Net trained on to be recognised (stages/likeness.py)."""
 
     people: int = 16  # a step, beside train.batch pictures of the paper's loss
-    weight: float = 0.2  # of 1 - cosine
+    weight: float = 0.3  # of 1 - cosine
     own: float = 0.1  # share that is asked for in the own picture
     style_drop: float = 0.15
     fewest: int = 6  # steps of the sampler's way, of which the prediction that counts is one,
     most: int = 10  # at most
     first: int = 60  # its timestep is between first
     last: int = 650  # and last
-    groups: float = 0.4  # share of steps that ask for several people
+    groups: float = 0.3  # share of steps that ask for several people
     elsewhere: float = 0.3  # share of the others that are asked for in moved and stylised pictures
     adversarial: float = 0.02  # weight of the critics' verdict
     critic: int = 32  # channels of the picture's critic
