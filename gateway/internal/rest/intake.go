@@ -118,11 +118,22 @@ func (in *intake) ask() error {
 // Close implements io.Closer.
 func (in *intake) Close() error { return in.body.Close() }
 
+// drain reads what is still to come of an admitted caller's request: one that is
+// answered and hung up on while it sends may never see the answer.
+func (in *intake) drain() {
+	if in.asked && in.err == nil {
+		_, _ = io.Copy(io.Discard, io.LimitReader(in.body, in.left))
+	}
+}
+
 // refuse answers a request with what is wrong: with its body, if that was refused.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
-	if in, ok := r.Body.(*intake); ok && in.err != nil {
-		tellLimits(w, in.header)
-		err = in.err
+	if in, ok := r.Body.(*intake); ok {
+		in.drain()
+		if in.err != nil {
+			tellLimits(w, in.header)
+			err = in.err
+		}
 	}
 	ProblemOf(err).write(w)
 }
