@@ -32,7 +32,7 @@ build: setup ## Build the command and every service into bin/.
 	go build -o bin/ -ldflags "-X github.com/facestudio/facestudio/cli/internal/version.Version=$(VERSION)" $(foreach b,$(BINARIES),$(if $(filter facestudio,$(b)),./cli/cmd/facestudio,./$(b)/cmd/$(b)))
 
 .PHONY: build-cloud
-build-cloud: setup ## Build the services with the drivers of S3 and AWS KMS into bin/, in place of those without.
+build-cloud: setup ## Build the services with the drivers of buckets and key services into bin/, in place of those without.
 	@mkdir -p bin
 	go build -o bin/ ./cloud/cmd/...
 

@@ -46,21 +46,6 @@ func TestStoreInS3(t *testing.T) {
 	blobs.Run(t, bucket)
 }
 
-func TestBucketsThatCannotBeOpened(t *testing.T) {
-	credentials(t)
-	for location, want := range map[string]string{
-		"s3://pictures?colour=blue": "s3://pictures",
-		"ftp://pictures":            "file, mem, s3",
-	} {
-		t.Run(location, func(t *testing.T) {
-			_, err := blob.Open(t.Context(), location, testkit.Ring(t))
-			if !fault.Is(err, faultv1.Reason_REASON_CONFIG_INVALID) || !strings.Contains(err.Error(), want) {
-				t.Errorf("got %v", err)
-			}
-		})
-	}
-}
-
 func TestMissingBucket(t *testing.T) {
 	credentials(t)
 	s, err := blob.Open(t.Context(), strings.Replace(bucket(t), "pictures", "missing", 1), testkit.Ring(t))

@@ -100,6 +100,10 @@ func Open(ctx context.Context, location string, seals Sealer) (*Store, error) {
 	if !blob.DefaultURLMux().ValidBucketScheme(u.Scheme) {
 		return nil, badURL(location, nil)
 	}
+	if u.Host == "" {
+		return nil, fault.New(fault.Precondition, faultv1.Reason_REASON_CONFIG_INVALID, "blob-url",
+			"%s:// names no bucket: use %s://BUCKET", u.Scheme, u.Scheme)
+	}
 	bucket, err := blob.OpenBucket(ctx, location)
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Precondition, faultv1.Reason_REASON_CONFIG_INVALID, "blob-url",

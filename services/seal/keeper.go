@@ -105,6 +105,9 @@ func open(ctx context.Context, location string) (*secrets.Keeper, error) {
 		return nil, badKey(nil, "this program has no driver for key-encryption keys of %s://, but for those of %s; the programs of cloud/cmd have more",
 			u.Scheme, strings.Join(slices.Sorted(slices.Values(secrets.DefaultURLMux().KeeperSchemes())), ", "))
 	}
+	if u.Scheme != "base64key" && u.Host+u.Path == "" {
+		return nil, badKey(nil, "%s:// names no key: use %s://KEY, as docs/cloud.md says", u.Scheme, u.Scheme)
+	}
 	keeper, err := secrets.OpenKeeper(ctx, location)
 	if err != nil {
 		if u.Scheme == "base64key" {
