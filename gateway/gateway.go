@@ -142,7 +142,7 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 	s.bundles = api.NewBundles(env.Bundle.Digest(), manifest)
 	s.serveAssets(env, settings)
 	flowing := flow.Settings{
-		Framing: manifest.Framing, Similarity: manifest.FaceEncoder.Similarity, Subjects: s.people.embeddings,
+		Framing: manifest.Framing, Portrait: manifest.Canvas.Default, Similarity: manifest.FaceEncoder.Similarity, Subjects: s.people.embeddings,
 	}
 	if queue != nil {
 		flowing.Forget = queue.Forget

@@ -25,6 +25,7 @@ var stages = map[string]string{
 	"prior":   "imagining the prompt",
 	"segment": "finding the person",
 	"denoise": "painting",
+	"refine":  "refining the faces",
 	"verify":  "comparing the faces",
 	"finish":  "storing",
 }
@@ -98,7 +99,7 @@ type lines struct {
 
 func (l *lines) Tell(p *gatewayv1.Progress) {
 	var fifth int32
-	painting := p.GetStage() == "denoise"
+	painting := p.GetStage() == "denoise" || p.GetStage() == "refine"
 	if painting && p.GetSteps() > 0 {
 		fifth = 5 * p.GetStep() / p.GetSteps()
 	}

@@ -99,6 +99,10 @@ func (was recorded) again(in *inputs) (*gatewayv1.Generation, error) {
 		return nil, err
 	}
 	g.FirstIndex = int32(was.record.Index)
+	if g.RefineFaces == nil {
+		// It was made before that could be asked for.
+		g.RefineFaces = new(false)
+	}
 	return g, nil
 }
 

@@ -34,6 +34,7 @@ type wish struct {
 	karras        bool
 	strength      float32
 	inPlace       bool
+	refine        bool
 	timeout       time.Duration
 	previewEvery  int32
 	labels        map[string]string
@@ -77,6 +78,7 @@ func (w *wish) register(cmd *cobra.Command) {
 	f.BoolVar(&w.karras, "karras", false, "space the noise levels as Karras et al. 2022; for euler, dpmpp-2m and unipc")
 	f.Float32Var(&w.strength, "strength", 0, "start from the style picture, noised to this share of the steps, above 0 to 1 (default: start from noise alone)")
 	f.BoolVar(&w.inPlace, "in-place", false, "put the people into the style picture itself, a photo of any size: their heads are made anew, every other pixel stays")
+	f.BoolVar(&w.refine, "refine", false, "make every head anew in the finished picture, alone and upright (default: with several people; --refine=false leaves it out)")
 	w.choice.register(f)
 	f.DurationVar(&w.timeout, "timeout", 0, "how long it may take (default: 10m)")
 	f.StringToStringVar(&w.labels, "label", nil, "key=value that helps to find it again")
@@ -134,6 +136,7 @@ func (w *wish) generation(cmd *cobra.Command) (*gatewayv1.Generation, error) {
 		"width":    func() { g.Width = &w.width },
 		"height":   func() { g.Height = &w.height },
 		"strength": func() { g.Strength = &w.strength },
+		"refine":   func() { g.RefineFaces = &w.refine },
 		"timeout":  func() { g.Timeout = durationpb.New(w.timeout) },
 	} {
 		if given(name) {
@@ -180,6 +183,8 @@ func (w *wish) flag(field string) string {
 		return "--label"
 	case "in_place":
 		return "--in-place"
+	case "refine_faces":
+		return "--refine"
 	case "karras_sigmas":
 		return "--karras"
 	case "width", "height":

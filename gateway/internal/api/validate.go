@@ -225,6 +225,7 @@ func fillDefaults(g *gatewayv1.Generation, m *bundle.Manifest) {
 			g.Background = denoiserv1.Background_BACKGROUND_KEEP
 		}
 	}
+	setDefault(&g.RefineFaces, len(g.GetSubjects()) > 1 && !g.GetInPlace() && g.Strength == nil)
 	fillTries(g)
 	if g.GetTimeout() == nil {
 		g.Timeout = durationpb.New(defaultTimeout)

@@ -29,8 +29,8 @@ type role struct {
 	// box is where the person is, in the style picture as it was sent or,
 	// without one, on the canvas.
 	box imaging.Box
-	// yaw is the turn of the person's head, degrees; nil when it is not known.
-	yaw *float32
+	// face is the person's in the style picture; nil when it shows none.
+	face *mediav1.Face
 	// source is where mask is from.
 	source gatewayv1.MaskSource
 	// own is what the caller gave; nil when source is not the caller.
@@ -58,7 +58,10 @@ func (c cast) placements() []*gatewayv1.PlacedPerson {
 		if r.rest {
 			continue
 		}
-		placed := &gatewayv1.PlacedPerson{Subject: index(r.subject), Person: index(r.person), MaskSource: r.source, Yaw: r.yaw}
+		placed := &gatewayv1.PlacedPerson{Subject: index(r.subject), Person: index(r.person), MaskSource: r.source}
+		if r.face != nil {
+			placed.Yaw = r.face.Yaw
+		}
 		if r.box.W > 0 && r.box.H > 0 {
 			placed.Box = boxMessage(r.box)
 		}
@@ -107,13 +110,13 @@ func castOf(subjects []*gatewayv1.GenerationSubject, own []*ownMask, faces []*me
 			r.source, r.box = gatewayv1.MaskSource_MASK_SOURCE_CALLER, own[i].bounds()
 		}
 		if person != mask.Nobody {
-			taken[person], r.box, r.yaw = true, boxes[person], faces[person].Yaw
+			taken[person], r.box, r.face = true, boxes[person], faces[person]
 		}
 		all = append(all, r)
 	}
 	for person, face := range boxes {
 		if !taken[person] && !covered(own, face) {
-			all = append(all, role{subject: mask.Nobody, person: person, box: face, yaw: faces[person].Yaw, source: gatewayv1.MaskSource_MASK_SOURCE_SEGMENTER})
+			all = append(all, role{subject: mask.Nobody, person: person, box: face, face: faces[person], source: gatewayv1.MaskSource_MASK_SOURCE_SEGMENTER})
 		}
 	}
 	return all.fromTheLeft(), nil

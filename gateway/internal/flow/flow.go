@@ -32,6 +32,7 @@ const (
 	stagePrior   = "prior"
 	stageSegment = "segment"
 	stageDenoise = "denoise"
+	stageRefine  = "refine"
 	stageVerify  = "verify"
 	stageFinish  = "finish"
 )
@@ -69,6 +70,9 @@ type Blobs interface {
 type Settings struct {
 	// Framing is how the style picture is put on the canvas.
 	Framing bundle.Framing
+	// Portrait is the side of the canvas that one head is made on to be refined,
+	// pixels.
+	Portrait int
 	// Similarity is that of the bundle's face encoder; nil: it is not told.
 	Similarity *bundle.Similarity
 	// Limits bound what is decoded.
@@ -149,6 +153,9 @@ type run struct {
 	job    Job
 	want   *gatewayv1.Generation
 	report Report
+	// part is what of the generation this makes, as owners of calls tell it; empty:
+	// all of it.
+	part string
 }
 
 // guide is what the picture should look like.
@@ -251,7 +258,7 @@ func (r *run) call(ctx context.Context, stage string, index int) context.Context
 		Tenant: r.job.Key.Tenant,
 		Class:  r.job.Class,
 		Record: r.job.Key.ID,
-		Owner:  fmt.Sprintf("generations/%s/%s/%d", r.job.Key.ID, stage, index),
+		Owner:  fmt.Sprintf("generations/%s/%s%s/%d", r.job.Key.ID, r.part, stage, index),
 	})
 }
 
@@ -261,12 +268,21 @@ func (r *run) about(ctx context.Context, stage, field string) context.Context {
 		Tenant: r.job.Key.Tenant,
 		Class:  r.job.Class,
 		Record: r.job.Key.ID,
-		Owner:  fmt.Sprintf("generations/%s/%s/%s", r.job.Key.ID, stage, field),
+		Owner:  fmt.Sprintf("generations/%s/%s%s/%s", r.job.Key.ID, r.part, stage, field),
 	})
 }
 
 func (r *run) progress(stage string, picture, step int32) {
 	r.report(&gatewayv1.ProgressEvent{Progress: &gatewayv1.Progress{
-		Stage: stage, Picture: picture, Step: step, Steps: r.want.GetSteps(),
+		Stage: stage, Picture: picture, Step: step, Steps: r.steps(),
 	}})
+}
+
+// steps are the sampling steps of a picture in all: as many again where its heads
+// are refined.
+func (r *run) steps() int32 {
+	if r.want.GetRefineFaces() {
+		return 2 * r.want.GetSteps()
+	}
+	return r.want.GetSteps()
 }

@@ -52,7 +52,7 @@ func open(t *testing.T) *fixture {
 	}
 	t.Cleanup(func() { _ = blobs.Close() })
 	f := &fixture{stages: new(stages), blobs: blobs}
-	f.flow = flow.New(f.connect(), blobs, flow.Settings{Framing: bundle.Framing{Fill: "edge", Template: template}})
+	f.flow = flow.New(f.connect(), blobs, flow.Settings{Framing: bundle.Framing{Fill: "edge", Template: template}, Portrait: 32})
 	return f
 }
 

@@ -17,12 +17,16 @@ import (
 	"github.com/facestudio/facestudio/services/tensor"
 )
 
-// head is one head of a photo that is made anew in its place.
+// head is one head of a photo, or of a made picture, that is made anew in its
+// place.
 type head struct {
 	// subject is who it becomes and person whose it is, from the left.
 	subject, person int
 	// own is the caller's mask of the person; nil without one.
 	own *ownMask
+	// masks are of the people on the canvas, its own person first; nil: the
+	// segmenter tells.
+	masks [][]float32
 	// move takes the photo to the canvas, and crop is the photo there.
 	move imaging.Affine
 	crop *imaging.RGB
@@ -64,19 +68,25 @@ func (r *run) readPhoto(ctx context.Context) ([]*head, cast, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	return heads, all, r.readHeads(ctx, heads, people, found.GetFaces())
+}
+
+// readHeads reads what the denoiser needs of heads, whose faces people are, in
+// the style picture with these faces.
+func (r *run) readHeads(ctx context.Context, heads []*head, people, faces []*mediav1.Face) error {
 	if err := r.cropHeads(ctx, heads); err != nil {
-		return nil, nil, err
+		return err
 	}
 	together, ctx := errgroup.WithContext(ctx)
 	boxes := make([][]*mediav1.Box, len(heads))
 	for i, h := range heads {
-		boxes[i] = r.facesOf(h, found.GetFaces(), people[h.person])
+		boxes[i] = r.facesOf(h, faces, people[h.person])
 	}
 	together.Go(func() error { return r.embedHeads(ctx, heads, boxes) })
 	for i, h := range heads {
 		together.Go(func() error { return r.cutHead(ctx, h, boxes[i]) })
 	}
-	return heads, all, together.Wait()
+	return together.Wait()
 }
 
 // headsOf returns the heads that the subjects get, from left to right.
@@ -176,12 +186,15 @@ func (r *run) embedHeads(ctx context.Context, heads []*head, boxes [][]*mediav1.
 	return nil
 }
 
-// cutHead sets the matte and the region of a head: of the segmenter's mask, or
-// of the caller's own.
+// cutHead sets the matte and the region of a head: of masks that are known, of
+// the segmenter's, or of the caller's own.
 func (r *run) cutHead(ctx context.Context, h *head, boxes []*mediav1.Box) error {
-	masks, err := r.segmentHead(ctx, h, boxes[:min(len(boxes), maxPeople)])
-	if err != nil {
-		return err
+	masks := h.masks
+	if masks == nil {
+		var err error
+		if masks, err = r.segmentHead(ctx, h, boxes[:min(len(boxes), maxPeople)]); err != nil {
+			return err
+		}
 	}
 	cut := mask.Head{Person: masks[0], Others: masks[1:]}
 	if h.own != nil {
@@ -190,6 +203,7 @@ func (r *run) cutHead(ctx context.Context, h *head, boxes []*mediav1.Box) error 
 	cut.Around, cut.Face = headOn(r.set.Framing.Template, r.width(), r.height())
 	matte, region := cut.Matte(r.width(), r.height())
 	h.matte, h.face = matte, cut.Face.Soft(r.width(), r.height())
+	var err error
 	h.region, err = r.putMask(ctx, region)
 	return err
 }

@@ -34,25 +34,36 @@ const (
 )
 
 // produce makes picture index, by one call of the denoiser or, in place, by one for
-// each head.
+// each head; and its heads once more, where they are to be refined.
 func (r *run) produce(ctx context.Context, index int, who []person, what guide) (*denoiserv1.DenoiseResult, error) {
-	if len(what.heads) == 0 {
-		return r.denoise(ctx, index, who, what, func(p *denoiserv1.Progress) { r.painting(index, p) })
+	if r.want.GetInPlace() {
+		return r.makeInPlace(ctx, stageDenoise, index, who, what)
 	}
-	return r.makeInPlace(ctx, index, who, what)
+	made, err := r.denoise(ctx, index, who, what, func(p *denoiserv1.Progress) { r.painting(stageDenoise, index, p) })
+	if err != nil || !r.want.GetRefineFaces() {
+		return made, err
+	}
+	return r.refine(ctx, index, made, who, what)
 }
 
 // painting reports a step of the picture that is made from the noise of index.
-func (r *run) painting(index int, p *denoiserv1.Progress) {
+func (r *run) painting(stage string, index int, p *denoiserv1.Progress) {
+	step, steps, preview := p.GetStep(), p.GetSteps(), p.GetPreview()
+	if r.want.GetRefineFaces() {
+		if stage == stageRefine {
+			step, preview = step+steps, nil // of a head alone
+		}
+		steps *= 2
+	}
 	r.report(&gatewayv1.ProgressEvent{
-		Progress: &gatewayv1.Progress{Stage: stageDenoise, Picture: r.pictureOf(index), Step: p.GetStep(), Steps: p.GetSteps()},
-		Preview:  p.GetPreview(),
+		Progress: &gatewayv1.Progress{Stage: stage, Picture: r.pictureOf(index), Step: step, Steps: steps},
+		Preview:  preview,
 	})
 }
 
 // makeInPlace makes every head of a picture, side by side, and puts them into
 // the photo.
-func (r *run) makeInPlace(ctx context.Context, index int, who []person, what guide) (*denoiserv1.DenoiseResult, error) {
+func (r *run) makeInPlace(ctx context.Context, stage string, index int, who []person, what guide) (*denoiserv1.DenoiseResult, error) {
 	made := make([]*denoiserv1.DenoiseResult, len(what.heads))
 	steps := &slowest{steps: make([]int32, len(what.heads))}
 	together, stages := errgroup.WithContext(ctx)
@@ -60,7 +71,7 @@ func (r *run) makeInPlace(ctx context.Context, index int, who []person, what gui
 		together.Go(func() (err error) {
 			own := guide{image: h.image, text: what.text, style: h.style, cast: cast{{subject: h.subject, person: h.person, mask: h.region}}}
 			made[i], err = r.denoise(stages, h.person<<laneBits|index, who, own, func(p *denoiserv1.Progress) {
-				r.painting(index, steps.tell(i, p))
+				r.painting(stage, index, steps.tell(i, p))
 			})
 			return err
 		})
@@ -125,7 +136,7 @@ func (r *run) pasteHeads(ctx context.Context, index int, heads []*head, made []*
 	if err != nil {
 		return nil, err
 	}
-	record.Index, record.Source = uint32(index), provenance.Composite
+	record.Index = uint32(index)
 	if encoded, err = provenance.Sign(encoded, record); err != nil {
 		return nil, fmt.Errorf("picture %d: %w", index, err)
 	}

@@ -181,10 +181,13 @@ func made(req *denoiserv1.DenoiseRequest) events {
 }
 
 // painted is a grey picture with the record that the denoiser leaves.
-func painted(req *denoiserv1.DenoiseRequest) *mediav1.Picture {
+func painted(req *denoiserv1.DenoiseRequest) *mediav1.Picture { return shaded(req, 100) }
+
+// shaded is painted in another grey.
+func shaded(req *denoiserv1.DenoiseRequest, grey uint8) *mediav1.Picture {
 	p := imaging.NewRGB(int(req.GetWidth()), int(req.GetHeight()))
 	for i := range p.Pix {
-		p.Pix[i] = 100
+		p.Pix[i] = grey
 	}
 	data, err := imaging.EncodePNG(p, nil)
 	if err == nil {

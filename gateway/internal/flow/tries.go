@@ -86,7 +86,7 @@ func (r *run) try(ctx context.Context, index int, busy *semaphore.Weighted, who 
 	if err != nil {
 		return attempt{}, err
 	}
-	r.progress(stageVerify, r.pictureOf(index), r.want.GetSteps())
+	r.progress(stageVerify, r.pictureOf(index), r.steps())
 	shown, err := r.proof(ctx, made.GetPicture())
 	if err != nil {
 		return attempt{}, err

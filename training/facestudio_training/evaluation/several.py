@@ -39,8 +39,8 @@ class Seen:
     vectors: dict[str, np.ndarray]
 
 
-def draw(bench: Bench, k: int, count: int) -> Scene | None:
-    """Scene k of count people, or None where the detector does not find the composed faces."""
+def compose(bench: Bench, k: int, count: int) -> tuple[tuple[int, ...], tuple[int, ...], np.ndarray]:
+    """The subjects of scene k of count people, the photo given of each, and the style picture of as many others."""
     g, rng = bench.gallery, np.random.default_rng([8, k] if count == 2 else [8, k, count])
     if g.people < 2 * count:
         raise SystemExit(f"eval: pictures of {count} people need at least {2 * count} development people")
@@ -50,13 +50,17 @@ def draw(bench: Bench, k: int, count: int) -> Scene | None:
     for i in given[count:]:
         picture, box = np.asarray(g.data.pixels[g.rows[i]]), g.data.box[g.rows[i]]
         shown.append((picture, np.clip(1.4 * bench.mesh.person_masks(picture, [box])[0] - 0.2, 0, 1), box))
-    made = group(shown, nobody.scene(*CANVAS, rng), rng)
-    found = sorted(bench.mesh.faces(made.picture)[:count], key=lambda f: f.box[0])
+    return tuple(int(p) for p in people[:count]), tuple(given[:count]), group(shown, nobody.scene(*CANVAS, rng), rng).picture
+
+
+def draw(bench: Bench, k: int, count: int) -> Scene | None:
+    """Scene k of count people, or None where the detector does not find the composed faces."""
+    people, given, picture = compose(bench, k, count)
+    found = sorted(bench.mesh.faces(picture)[:count], key=lambda f: f.box[0])
     if len(found) < count:
         return None
     boxes = [f.box for f in found]
-    return Scene(tuple(int(p) for p in people[:count]), tuple(given[:count]), boxes, bench.mesh.person_masks(made.picture, boxes),
-                 bench.mesh.style(made.picture, boxes=boxes).embed, k)
+    return Scene(people, given, boxes, bench.mesh.person_masks(picture, boxes), bench.mesh.style(picture, boxes=boxes).embed, k)
 
 
 def scenes(bench: Bench, pictures: int, people: int) -> list[Scene]:
@@ -140,7 +144,7 @@ def several(bench: Bench, count: int) -> list[Table]:
         made = bench.mesh.paint([order(bench, s) for s in drawn])
         rows.append([name, *summary(bench, [s.given for s in drawn], [look(bench, s, p) for s, p in zip(drawn, made, strict=True)])])
     height, width = CANVAS
-    return [Table(f"Several people, {width}x{height}", ["people", *columns(bench)], rows,
+    return [Table(f"Several people, {width}x{height}, not refined", ["people", *columns(bench)], rows,
                   "The style picture is composed of as many other development people before a drawn background, and segmented "
                   "by the bundle; what is nobody's follows one of the people. One person alone, in a portrait of somebody else, "
                   "is what several can reach. Similarities are to photos not given. Faces that were not found count as misses.")]

@@ -15,7 +15,7 @@ from pathlib import Path
 from ..config import ROOT, Config
 from ..data import pictures
 from ..data.detector import fetch
-from ..evaluation import in_place, sheets, through
+from ..evaluation import in_place, sheets, through, together
 from ..evaluation.bench import NAMES, Bench
 from ..evaluation.gallery import Gallery, Recogniser
 from ..evaluation.mesh import Mesh
@@ -33,6 +33,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--tables", default=",".join(TABLES), help="comma-separated, of " + ", ".join(TABLES))
     parser.add_argument("--count", type=int, default=COUNT, help="results behind each row (of text: behind all prompts)")
     parser.add_argument("--in-place", type=int, default=0, help="put people into so many photos with bin/facestudio, and look at the seams")
+    parser.add_argument("--together", type=int, default=0, help="make so many pictures of two people with bin/facestudio, and half as many of three")
     parser.add_argument("--through", type=int, default=0, help="compare so many pictures with those of bin/facestudio")
     return parser
 
@@ -54,6 +55,8 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1, bundle: Pat
         parts.append(through.compare(bench, folder, ROOT.parent, at, compared).markdown())
     if photos := rest.get("in_place", 0):
         parts += [t.markdown() for t in in_place.in_place(bench, folder, ROOT.parent, at, photos)]
+    if pictures_of_several := rest.get("together", 0):
+        parts += [t.markdown() for t in together.together(bench, folder, ROOT.parent, at, pictures_of_several)]
     for name in names:
         if minutes is not None and time.monotonic() - started > 60 * minutes:
             print(f"eval: {minutes:g} minutes are over; left out: {', '.join(names[names.index(name):])}", flush=True)

@@ -131,10 +131,10 @@ export class Card {
     if (this.#generation.state === 'STATE_QUEUED') {
       return (progress.position ? `Number ${progress.position} in the queue` : 'Waiting for its turn') + rest;
     }
-    if (progress.stage === 'denoise') {
+    if (progress.stage === 'denoise' || progress.stage === 'refine') {
       const count = this.#generation.pictureCount || 1;
       const which = count > 1 ? ` ${(progress.picture || 0) + 1} of ${count}` : '';
-      return `Painting picture${which}, step ${progress.step || 0} of ${progress.steps || this.#generation.steps}${rest}`;
+      return `${progress.stage === 'refine' ? 'Refining the faces of' : 'Painting'} picture${which}, step ${progress.step || 0} of ${progress.steps || this.#generation.steps}${rest}`;
     }
     return (stages[progress.stage] || 'Beginning') + rest;
   }

@@ -703,6 +703,12 @@ type Generation struct {
 	// Standard Webhooks (docs/webhooks.md), whose secret the operator sets. Unset:
 	// the operator's default for the caller; without one nobody is told.
 	WebhookUrl string `protobuf:"bytes,25,opt,name=webhook_url,json=webhookUrl,proto3" json:"webhook_url,omitempty"`
+	// Makes the head of every subject anew once the picture is made, upright, alone
+	// and at the size of a portrait, from what is around it, and puts it back: faces
+	// that are small or beside others become clear and their own. It takes a further
+	// run of the denoiser for each of them. Not with in_place, which makes all heads
+	// that way. Unset: when there are several subjects, but with strength or in_place.
+	RefineFaces *bool `protobuf:"varint,26,opt,name=refine_faces,json=refineFaces,proto3,oneof" json:"refine_faces,omitempty"`
 	// Where it is in its life. Output only, like all below.
 	State State `protobuf:"varint,32,opt,name=state,proto3,enum=facestudio.gateway.v1.State" json:"state,omitempty"`
 	// Digest of the bundle that it is pinned to.
@@ -934,6 +940,13 @@ func (x *Generation) GetWebhookUrl() string {
 	return ""
 }
 
+func (x *Generation) GetRefineFaces() bool {
+	if x != nil && x.RefineFaces != nil {
+		return *x.RefineFaces
+	}
+	return false
+}
+
 func (x *Generation) GetState() State {
 	if x != nil {
 		return x.State
@@ -1114,7 +1127,7 @@ func (x *WebhookDelivery) GetEndTime() *timestamppb.Timestamp {
 // Progress tells what a generation is doing.
 type Progress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The stage: "queue" while it waits, "encode", "prior", "segment", "denoise", "verify" or "finish".
+	// The stage: "queue" while it waits, "encode", "prior", "segment", "denoise", "refine", "verify" or "finish".
 	Stage string `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"`
 	// Index of the picture in work, from 0.
 	Picture int32 `protobuf:"varint,2,opt,name=picture,proto3" json:"picture,omitempty"`
@@ -2600,7 +2613,7 @@ const file_facestudio_gateway_v1_gateway_proto_rawDesc = "" +
 	"\x05point\x18\x02 \x01(\v2\x1a.facestudio.media.v1.PointH\x00R\x05point\x12,\n" +
 	"\x03box\x18\x03 \x01(\v2\x18.facestudio.media.v1.BoxH\x00R\x03box\x122\n" +
 	"\x04mask\x18\x04 \x01(\v2\x1c.facestudio.media.v1.PictureH\x00R\x04maskB\a\n" +
-	"\x05where\"\xd3\x0e\n" +
+	"\x05where\"\x8c\x0f\n" +
 	"\n" +
 	"Generation\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12D\n" +
@@ -2633,7 +2646,8 @@ const file_facestudio_gateway_v1_gateway_proto_rawDesc = "" +
 	"\vfirst_index\x18\x18 \x01(\x05R\n" +
 	"firstIndex\x12\x1f\n" +
 	"\vwebhook_url\x18\x19 \x01(\tR\n" +
-	"webhookUrl\x122\n" +
+	"webhookUrl\x12&\n" +
+	"\frefine_faces\x18\x1a \x01(\bH\vR\vrefineFaces\x88\x01\x01\x122\n" +
 	"\x05state\x18  \x01(\x0e2\x1c.facestudio.gateway.v1.StateR\x05state\x12\x16\n" +
 	"\x06bundle\x18! \x01(\tR\x06bundle\x12;\n" +
 	"\bprogress\x18\" \x01(\v2\x1f.facestudio.gateway.v1.ProgressR\bprogress\x12@\n" +
@@ -2664,7 +2678,8 @@ const file_facestudio_gateway_v1_gateway_proto_rawDesc = "" +
 	"\b_best_ofB\x11\n" +
 	"\x0f_min_similarityB\f\n" +
 	"\n" +
-	"_max_tries\"\x8d\x03\n" +
+	"_max_triesB\x0f\n" +
+	"\r_refine_faces\"\x8d\x03\n" +
 	"\x0fWebhookDelivery\x12B\n" +
 	"\x05state\x18\x01 \x01(\x0e2,.facestudio.gateway.v1.WebhookDelivery.StateR\x05state\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x10\n" +

@@ -1,0 +1,163 @@
+package flow
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	denoiserv1 "github.com/facestudio/facestudio/proto/gen/facestudio/denoiser/v1"
+	encoderv1 "github.com/facestudio/facestudio/proto/gen/facestudio/encoder/v1"
+	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
+	"github.com/facestudio/facestudio/services/fault"
+	"github.com/facestudio/facestudio/services/imaging"
+	"github.com/facestudio/facestudio/services/mask"
+)
+
+// minRefined is the least width of a face that is refined, pixels of the made
+// picture: in a smaller one there is nothing to see.
+const minRefined = 12
+
+// refine makes the head of every subject in a made picture anew, alone on a
+// portrait's canvas, and puts it back. Who has no face there, neither in the
+// style picture nor in what was made, stays as it is.
+func (r *run) refine(ctx context.Context, index int, made *denoiserv1.DenoiseResult, who []person, what guide) (*denoiserv1.DenoiseResult, error) {
+	part := r.refining(index, made)
+	refined, err := part.remake(ctx, index, who, what, r.masksOf)
+	if f := fault.From(err); err != nil && f.Kind == fault.Invalid {
+		// The picture was ours, not the caller's.
+		return nil, fmt.Errorf("refine picture %d: %s", index, f.Message)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("refine picture %d: %w", index, err)
+	}
+	if refined == nil {
+		return made, nil
+	}
+	return refined, nil
+}
+
+// refining is a run that puts heads into a made picture in place.
+func (r *run) refining(index int, made *denoiserv1.DenoiseResult) *run {
+	want := proto.CloneOf(r.want)
+	want.Style, want.InPlace, want.Background = made.GetPicture(), true, denoiserv1.Background_BACKGROUND_KEEP
+	side := int32(r.set.Portrait)
+	want.Width, want.Height, want.PreviewEvery = &side, &side, 0
+	return &run{Flow: r.Flow, job: r.job, want: want, report: r.report, part: fmt.Sprintf("%s/%d/", stageRefine, index)}
+}
+
+// remake returns the run's style picture, which has the cast at its places, with
+// the subjects' heads made anew; nil when there is none to make. masksOf returns
+// the masks of the cast.
+func (r *run) remake(ctx context.Context, index int, who []person, what guide, masksOf func(context.Context, cast) ([]*ownMask, error)) (*denoiserv1.DenoiseResult, error) {
+	faces, err := r.facesOfCast(ctx, what)
+	if err != nil {
+		return nil, err
+	}
+	masks, err := masksOf(ctx, what.cast)
+	if err != nil {
+		return nil, err
+	}
+	var heads []*head
+	for i, one := range what.cast {
+		if one.subject == mask.Nobody || faces[i] == nil || faces[i].GetBox().GetWidth() < minRefined {
+			continue
+		}
+		move, err := imaging.Fit(landmarks(faces[i]), imaging.OnCanvas(unit(r.set.Framing.Template), r.width(), r.height()))
+		if _, ok := move.Invert(); err != nil || !ok {
+			continue
+		}
+		heads = append(heads, &head{subject: one.subject, person: i, move: move, masks: r.masksOn(move, masks, i)})
+	}
+	if len(heads) == 0 {
+		return nil, nil
+	}
+	if err := r.readHeads(ctx, heads, faces, slices.DeleteFunc(slices.Clone(faces), func(f *mediav1.Face) bool { return f == nil })); err != nil {
+		return nil, err
+	}
+	return r.makeInPlace(ctx, stageRefine, index, who, guide{text: what.text, heads: heads})
+}
+
+// masksOf reads the masks of a cast on the canvas: nil for what is no person,
+// everything for whoever is everywhere.
+func (r *run) masksOf(ctx context.Context, c cast) ([]*ownMask, error) {
+	out := make([]*ownMask, len(c))
+	for i, one := range c {
+		if one.rest {
+			continue
+		}
+		values := slices.Repeat([]float32{1}, r.width()*r.height())
+		if one.mask != nil {
+			var err error
+			if values, err = r.maskValues(ctx, one.mask); err != nil {
+				return nil, err
+			}
+		}
+		out[i] = &ownMask{values: values, w: r.width(), h: r.height(), fx: 1, fy: 1}
+	}
+	return out, nil
+}
+
+// masksOn puts masks on a head's canvas, that of person i first.
+func (r *run) masksOn(move imaging.Affine, masks []*ownMask, i int) [][]float32 {
+	on := [][]float32{masks[i].on(move, r.width(), r.height())}
+	for k, other := range masks {
+		if k != i && other != nil {
+			on = append(on, other.on(move, r.width(), r.height()))
+		}
+	}
+	return on
+}
+
+// facesOfCast returns the face of everybody of the cast in the run's style
+// picture, nil where there is none: at the place and in the pose that guided it
+// or, without such, as it is found in a place.
+func (r *run) facesOfCast(ctx context.Context, what guide) ([]*mediav1.Face, error) {
+	faces := make([]*mediav1.Face, len(what.cast))
+	missing := false
+	for i, one := range what.cast {
+		if one.face != nil {
+			faces[i] = movedFace(what.move, one.face)
+		}
+		missing = missing || one.subject != mask.Nobody && one.face == nil
+	}
+	if !missing {
+		return faces, nil
+	}
+	found, err := r.stages.Encoder.DetectFaces(r.call(ctx, stageEncode, 1), &encoderv1.DetectFacesRequest{
+		Bundle: r.want.GetBundle(), Picture: r.want.GetStyle(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	left := found.GetFaces()
+	for i, one := range what.cast {
+		if one.subject == mask.Nobody || one.face != nil {
+			continue
+		}
+		place := what.move.ApplyBox(one.box)
+		at := slices.IndexFunc(left, func(f *mediav1.Face) bool { return place.W <= 0 || hasMiddle(place, f.GetBox()) })
+		if at >= 0 {
+			faces[i] = left[at]
+			left = slices.Delete(slices.Clone(left), at, at+1)
+		}
+	}
+	return faces, nil
+}
+
+// hasMiddle tells whether the middle of a face is in a place.
+func hasMiddle(place imaging.Box, face *mediav1.Box) bool {
+	x, y := float64(centreOf(face)), float64(face.GetY()+face.GetHeight()/2)
+	return x >= place.X && x <= place.X+place.W && y >= place.Y && y <= place.Y+place.H
+}
+
+// movedFace is a face after a transform.
+func movedFace(move imaging.Affine, face *mediav1.Face) *mediav1.Face {
+	out := &mediav1.Face{Box: boxMessage(move.ApplyBox(boxOf(face.GetBox()))), Score: face.GetScore(), Yaw: face.Yaw}
+	for _, l := range face.GetLandmarks() {
+		p := move.Apply(imaging.Point{X: float64(l.GetPoint().GetX()), Y: float64(l.GetPoint().GetY())})
+		out.Landmarks = append(out.Landmarks, &mediav1.Landmark{Name: l.GetName(), Point: &mediav1.Point{X: float32(p.X), Y: float32(p.Y)}})
+	}
+	return out
+}
