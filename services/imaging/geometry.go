@@ -45,6 +45,14 @@ func (m Affine) Invert() (Affine, bool) {
 	return Affine{a, b, -(a*m[2] + b*m[5]), d, e, -(d*m[2] + e*m[5])}, true
 }
 
+// After returns the transform that does first and then m.
+func (m Affine) After(first Affine) Affine {
+	return Affine{
+		m[0]*first[0] + m[1]*first[3], m[0]*first[1] + m[1]*first[4], m[0]*first[2] + m[1]*first[5] + m[2],
+		m[3]*first[0] + m[4]*first[3], m[3]*first[1] + m[4]*first[4], m[3]*first[2] + m[4]*first[5] + m[5],
+	}
+}
+
 // Scale returns by how much m enlarges lengths, for a similarity.
 func (m Affine) Scale() float64 {
 	return math.Sqrt(math.Abs(m[0]*m[4] - m[1]*m[3]))

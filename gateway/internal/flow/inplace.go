@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -37,6 +38,8 @@ type head struct {
 	// them; image is e_h [D] of the crop, nil when the style does not guide.
 	style, region *mediav1.Picture
 	image         *mediav1.Tensor
+	// look is what e_h is of when it is not the crop.
+	look *mediav1.Picture
 }
 
 // readPhoto finds the people of the style picture, gives them to the subjects,
@@ -121,16 +124,24 @@ func (r *run) cropHeads(ctx context.Context, heads []*head) error {
 		return err
 	}
 	for _, h := range heads {
-		encoded, err := imaging.EncodePNG(h.crop, nil)
-		if err != nil {
-			return fmt.Errorf("encode a head's crop: %w", err)
-		}
-		h.style, err = r.blobs.PutPicture(ctx, r.job.Key.Tenant, blob.Day, encoded, pngType)
-		if err != nil {
-			return fmt.Errorf("store a head's crop: %w", err)
+		if h.style, err = r.putCrop(ctx, h.crop); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// putCrop stores what is on a head's canvas for the stages.
+func (r *run) putCrop(ctx context.Context, crop *imaging.RGB) (*mediav1.Picture, error) {
+	encoded, err := imaging.EncodePNG(crop, nil)
+	if err != nil {
+		return nil, fmt.Errorf("encode a head's crop: %w", err)
+	}
+	stored, err := r.blobs.PutPicture(ctx, r.job.Key.Tenant, blob.Day, encoded, pngType)
+	if err != nil {
+		return nil, fmt.Errorf("store a head's crop: %w", err)
+	}
+	return stored, nil
 }
 
 // withPhoto calls do with the style picture's pixels, which are the largest
@@ -165,7 +176,7 @@ func (r *run) embedHeads(ctx context.Context, heads []*head, boxes [][]*mediav1.
 	}
 	images := make([]*encoderv1.ImageToEmbed, len(heads))
 	for i, h := range heads {
-		images[i] = &encoderv1.ImageToEmbed{Picture: h.style, Faces: boxes[i][:min(len(boxes[i]), maxBoxes)]}
+		images[i] = &encoderv1.ImageToEmbed{Picture: cmp.Or(h.look, h.style), Faces: boxes[i][:min(len(boxes[i]), maxBoxes)]}
 	}
 	response, err := r.stages.Encoder.EmbedImages(r.call(ctx, stageEncode, 2), &encoderv1.EmbedImagesRequest{
 		Bundle: r.want.GetBundle(), Images: images,

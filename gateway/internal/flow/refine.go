@@ -24,7 +24,7 @@ const minRefined = 12
 // style picture nor in what was made, stays as it is.
 func (r *run) refine(ctx context.Context, index int, made *denoiserv1.DenoiseResult, who []person, what guide) (*denoiserv1.DenoiseResult, error) {
 	part := r.refining(index, made)
-	refined, err := part.remake(ctx, index, who, what, r.masksOf)
+	refined, err := part.remake(ctx, index, who, what, r)
 	if f := fault.From(err); err != nil && f.Kind == fault.Invalid {
 		// The picture was ours, not the caller's.
 		return nil, fmt.Errorf("refine picture %d: %s", index, f.Message)
@@ -48,14 +48,14 @@ func (r *run) refining(index int, made *denoiserv1.DenoiseResult) *run {
 }
 
 // remake returns the run's style picture, which has the cast at its places, with
-// the subjects' heads made anew; nil when there is none to make. masksOf returns
-// the masks of the cast.
-func (r *run) remake(ctx context.Context, index int, who []person, what guide, masksOf func(context.Context, cast) ([]*ownMask, error)) (*denoiserv1.DenoiseResult, error) {
+// the subjects' heads made anew; nil when there is none to make. The whole run
+// tells what there was to begin with.
+func (r *run) remake(ctx context.Context, index int, who []person, what guide, whole *run) (*denoiserv1.DenoiseResult, error) {
 	faces, err := r.facesOfCast(ctx, what)
 	if err != nil {
 		return nil, err
 	}
-	masks, err := masksOf(ctx, what.cast)
+	masks, err := whole.masksOf(ctx, what.cast)
 	if err != nil {
 		return nil, err
 	}
@@ -73,10 +73,30 @@ func (r *run) remake(ctx context.Context, index int, who []person, what guide, m
 	if len(heads) == 0 {
 		return nil, nil
 	}
+	if err := whole.lookAt(ctx, what.move, heads, r.width(), r.height()); err != nil {
+		return nil, err
+	}
 	if err := r.readHeads(ctx, heads, faces, slices.DeleteFunc(slices.Clone(faces), func(f *mediav1.Face) bool { return f == nil })); err != nil {
 		return nil, err
 	}
 	return r.makeInPlace(ctx, stageRefine, index, who, guide{text: what.text, heads: heads})
+}
+
+// lookAt has the look of heads on w x h canvases guided by the style picture, which
+// move takes to the picture that they are in: what was made of it is a copy.
+func (r *run) lookAt(ctx context.Context, move imaging.Affine, heads []*head, w, h int) error {
+	if !r.guidesByStyle() {
+		return nil
+	}
+	return r.withPhoto(ctx, func(style *imaging.RGB) (err error) {
+		for _, one := range heads {
+			crop := imaging.Warp(style, one.move.After(move), w, h, edgeOf(r.set.Framing))
+			if one.look, err = r.putCrop(ctx, crop); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // masksOf reads the masks of a cast on the canvas: nil for what is no person,
