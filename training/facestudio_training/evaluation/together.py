@@ -11,10 +11,11 @@ import numpy as np
 from PIL import Image
 
 from .bench import Bench
-from .several import CANVAS, Seen, assigned, columns, compose, summary
+from .several import CANVAS, Seen, columns, compose, summary
 from .table import Table
 from .through import ADDRESS, running
 
+NEAR = 2.6  # side of what is looked at for a face, in sides of its box
 SHOWN = 6  # pictures of each kind on the sheet
 
 
@@ -31,8 +32,7 @@ def together(bench: Bench, bundle: Path, repository: Path, log: Path, count: int
                     continue
                 picture, boxes = made
                 given.append(photos)
-                faces = assigned(bench.mesh.faces(picture), boxes)
-                seen.append([Seen(p, bench.embed(picture, f.points) if f else {}) for p, f in zip(subjects, faces, strict=True)])
+                seen.append([look(bench, p, picture, box) for p, box in zip(subjects, boxes, strict=True)])
                 if len(seen) <= SHOWN and refine:
                     shown.append([*(portrait(bench, i) for i in photos), *[np.full_like(portrait(bench, photos[0]), 255)] * (3 - people), style, picture])
                 if (k + 1) % 20 == 0:
@@ -42,6 +42,18 @@ def together(bench: Bench, bundle: Path, repository: Path, log: Path, count: int
     height, width = CANVAS
     return [Table(f"Several people, {width}x{height}, as they are served", ["people", *columns(bench)], rows,
                   "Style pictures as in the table of several people; found, bound, segmented, made, and refined by the mesh.")]
+
+
+def look(bench: Bench, person: int, picture: np.ndarray, box: np.ndarray) -> Seen:
+    """A subject's face where it was put, from nearby: in the whole picture faces are small for the detector."""
+    x, y, w, h = box
+    half, height, width = NEAR * max(w, h) / 2, *picture.shape[:2]
+    left, top = (int(max(0, v - half)) for v in (x + w / 2, y + h / 2))
+    right, bottom = (int(min(n, v + half)) for n, v in ((width, x + w / 2), (height, y + h / 2)))
+    near = np.ascontiguousarray(picture[top:bottom, left:right])
+    faces = [f for f in bench.mesh.faces(near)
+             if np.hypot(*(f.box[:2] + f.box[2:] / 2 + (left, top) - (x + w / 2, y + h / 2))) < max(w, h) / 2]
+    return Seen(person, bench.embed(picture, faces[0].points + (left, top)) if faces else {})
 
 
 def portrait(bench: Bench, photo: int) -> np.ndarray:
