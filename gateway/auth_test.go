@@ -34,6 +34,7 @@ import (
 // guarded is a gateway that wants to know who calls.
 type guarded struct {
 	t       *testing.T
+	mesh    *mesh
 	address string
 	conn    *grpc.ClientConn
 	admin   string
@@ -87,7 +88,7 @@ func newGuardedOf(t *testing.T, maxMessage int, policy gateway.Policy, change ..
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	return &guarded{t: t, address: server.Addr(), conn: conn, admin: strings.TrimSpace(string(key))}
+	return &guarded{t: t, mesh: m, address: server.Addr(), conn: conn, admin: strings.TrimSpace(string(key))}
 }
 
 func (g *guarded) as(key string) context.Context {

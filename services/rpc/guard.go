@@ -21,6 +21,10 @@ type Guard interface {
 	// why it is refused. In ctx are the call's metadata and the jobqueue.Call that
 	// these claim; what the returned context has is believed.
 	Admit(ctx context.Context, method string) (context.Context, error)
+	// Hold waits beside a call that was let in, whose context ctx is, and returns why
+	// it may not go on any more, or nil when ctx has ended. The call then ends with
+	// that fault, unless it succeeds at the same moment.
+	Hold(ctx context.Context, method string) error
 }
 
 // Guard gives the server a guard, which then decides by itself who is let in.
@@ -51,7 +55,15 @@ func (d *door) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServer
 	if err != nil {
 		return err
 	}
-	return handler(srv, within{stream, ctx})
+	if d.guard == nil || !ours(info.FullMethod) {
+		return handler(srv, within{stream, ctx})
+	}
+	return d.hold(ctx, info, func(ctx context.Context) error {
+		if info.IsClientStream {
+			stream = leaving{stream, ctx}
+		}
+		return handler(srv, within{stream, ctx})
+	})
 }
 
 func (d *door) admit(ctx context.Context, method string) (context.Context, error) {

@@ -46,6 +46,11 @@ func (g guard) Admit(ctx context.Context, method string) (context.Context, error
 	return g(ctx, method)
 }
 
+func (guard) Hold(ctx context.Context, _ string) error {
+	<-ctx.Done()
+	return nil
+}
+
 // reached is a server that is reached from elsewhere, and what its one method
 // learned of its caller.
 func reached(t *testing.T, c rpc.Config, g rpc.Guard) (*grpc.ClientConn, *jobqueue.Call) {

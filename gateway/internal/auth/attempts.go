@@ -87,6 +87,9 @@ func (a *attempts) Admit(ctx context.Context, method string) (context.Context, e
 	return admitted, err
 }
 
+// Hold implements rpc.Guard: a call that was let in is no attempt.
+func (a *attempts) Hold(ctx context.Context, method string) error { return a.next.Hold(ctx, method) }
+
 func (a *attempts) bucket(from string) *rate.Limiter {
 	fresh := rate.NewLimiter(rate.Limit(float64(a.set.PerMinute)/60), a.set.PerMinute)
 	if known, ok, _ := a.failed.PeekOrAdd(from, fresh); ok {

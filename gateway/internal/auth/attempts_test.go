@@ -35,6 +35,8 @@ func (k *knows) Admit(ctx context.Context, _ string) (context.Context, error) {
 	return ctx, nil
 }
 
+func (*knows) Hold(context.Context, string) error { return nil }
+
 // from is the context of a call from an address, which came by way of others,
 // unless forwarded is empty.
 func from(t *testing.T, address, forwarded, credential string) context.Context {

@@ -47,3 +47,5 @@ func (o *observed) Admit(ctx context.Context, method string) (context.Context, e
 	o.calls.Add(ctx, 1, metric.WithAttributes(attribute.String("outcome", outcome)))
 	return admitted, err
 }
+
+func (o *observed) Hold(ctx context.Context, method string) error { return o.next.Hold(ctx, method) }

@@ -88,7 +88,9 @@ export function watch(name, { onGeneration, onProgress, onProblem }) {
       if (type === 'generation') onGeneration(JSON.parse(data));
       else if (type === 'progress') onProgress(JSON.parse(data));
       else if (type === 'problem') {
-        onProblem(new Problem(JSON.parse(data)));
+        const problem = new Problem(JSON.parse(data));
+        if (problem.status === 401) refused(problem);
+        onProblem(problem);
         return true;
       }
     }
