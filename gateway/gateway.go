@@ -47,6 +47,7 @@ type Env struct {
 // Service is a gateway. Register it, Run it, and Close it after Run.
 type Service struct {
 	config   Config
+	bundle   string
 	admin    *admin.Service
 	keys     *admin.Keys
 	guard    rpc.Guard
@@ -76,7 +77,10 @@ type Service struct {
 // New builds a gateway. Connections to stages that are called over plain gRPC
 // are made with the first call.
 func New(ctx context.Context, env Env, c Config) (*Service, error) {
-	s := &Service{config: c, records: env.Queue.Records(), admin: admin.New(env.Queue, time.Now), stopping: make(chan struct{})}
+	s := &Service{
+		config: c, bundle: env.Bundle.Digest(), records: env.Queue.Records(), admin: admin.New(env.Queue, time.Now),
+		stopping: make(chan struct{}),
+	}
 	var err error
 	if s.policy, err = openPolicy(ctx, env, c.Policy); err != nil {
 		return nil, err
@@ -88,7 +92,9 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 	s.audit = audit.New(entries, api.DefaultTenant, env.Log)
 	s.privacy = admin.NewPrivacy(env.Queue.Ring(), s.audit)
 	s.fairness = jobqueue.Fairness{Share: s.policy.share, Aging: c.BatchAging}
-	s.line, err = jobqueue.NewLine(s.records, jobqueue.LineSettings{MaxWaiting: c.MaxWaiting, Fairness: s.fairness})
+	s.line, err = jobqueue.NewLine(s.records, jobqueue.LineSettings{
+		MaxWaiting: c.MaxWaiting, Bundle: s.bundle, Fairness: s.fairness,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("watch the line of generations: %w", err)
 	}
@@ -113,7 +119,7 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 	s.store = record.New(env.Queue, env.Queue.Now)
 	s.eraser = erase.New(env.Blobs, s.store, env.Queue, env.Log)
 	settings := api.Settings{
-		Bundle:       env.Bundle.Digest(),
+		Bundle:       s.bundle,
 		Manifest:     manifest,
 		CheckPicture: s.policy.checkPicture,
 		Limits:       s.policy.limits.Of,
@@ -139,7 +145,7 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 		queue = nil
 	}
 	s.subjects = s.serveSubjects(env, stages, queue, settings)
-	s.bundles = api.NewBundles(env.Bundle.Digest(), manifest)
+	s.bundles = api.NewBundles(s.bundle, manifest)
 	s.serveAssets(env, settings)
 	flowing := flow.Settings{
 		Framing: manifest.Framing, Portrait: manifest.Canvas.Default, Similarity: manifest.FaceEncoder.Similarity, Subjects: s.people.embeddings,
@@ -154,7 +160,7 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.conductor = conductor.New(runner, s.store, conductor.Settings{
-		Bundle: env.Bundle.Digest(), Now: env.Queue.Now, Ended: s.eraser.Ended, Log: env.Log,
+		Bundle: s.bundle, Now: env.Queue.Now, Ended: s.eraser.Ended, Log: env.Log,
 	})
 	return s, nil
 }
@@ -196,9 +202,10 @@ func (s *Service) Run(ctx context.Context) error {
 	defer beside.Wait()
 	defer stop()
 	err := s.records.Work(ctx, jobqueue.WorkSettings{
-		Slots: s.config.Generations,
-		Lease: s.config.Lease,
-		Grace: s.config.Grace, Fairness: s.fairness,
+		Bundle: s.bundle,
+		Slots:  s.config.Generations,
+		Lease:  s.config.Lease,
+		Grace:  s.config.Grace, Fairness: s.fairness,
 	}, func(ctx context.Context, claim *jobqueue.Claim) error { return s.conductor.Conduct(ctx, claim) })
 	unwatch()
 	err = errors.Join(err, <-lined, <-told)

@@ -82,7 +82,9 @@ func inSeparateProcesses(t *testing.T, change ...func(*separate)) *separate {
 	for _, do := range change {
 		do(s)
 	}
-	s.startNATS("127.0.0.1:0")
+	if s.nats == nil {
+		s.startNATS("127.0.0.1:0")
+	}
 	for _, name := range programs {
 		s.start(name)
 	}

@@ -14,7 +14,7 @@ import (
 // of others' writes only by its own. ended tells why the claim's context ended.
 func take(t *testing.T, r *Records, key RecordKey, holder string) (claim *Claim, ended func() error) {
 	t.Helper()
-	w := &recordWorker{r: r, s: WorkSettings{Holder: holder, Lease: time.Hour}, ledger: newLedger(Fairness{})}
+	w := &recordWorker{r: r, s: WorkSettings{Holder: holder, Lease: time.Hour}, ledger: newLedger(Fairness{}, "")}
 	entry, err := r.Get(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)

@@ -169,6 +169,14 @@ func TestLedger(t *testing.T) {
 			Lease: &jobqueuev1.Lease{Holder: holder, DurationMs: 5000},
 		}
 	}
+	of := func(bundle string, deadline int64) *jobqueuev1.Record {
+		r := rec(Interactive, 1, "")
+		r.Bundle = bundle
+		if deadline != 0 {
+			r.Deadline = timestamppb.New(time.Unix(deadline, 0))
+		}
+		return r
+	}
 	type turn struct {
 		after time.Duration
 		want  RecordKey
@@ -211,6 +219,23 @@ func TestLedger(t *testing.T) {
 			l.observe(a, rec(Interactive, 1, ""), 1, start)
 			l.hold(a, 1, start)
 		}, []turn{{none: true}}},
+		"another bundle's is left to its workers": {func(l *ledger) {
+			l.observe(a, of("theirs", 0), 1, start)
+			l.observe(b, of("ours", 0), 2, start)
+		}, []turn{{want: b}}},
+		"but not when it is late": {func(l *ledger) {
+			l.observe(a, of("theirs", 1060), 1, start)
+		}, []turn{{none: true, wake: time.Minute}, {after: time.Minute, want: a}}},
+		"or when it is cancelled": {func(l *ledger) {
+			r := of("theirs", 0)
+			r.CancelRequested = true
+			l.observe(a, of("theirs", 0), 1, start)
+			l.observe(a, r, 2, start)
+		}, []turn{{want: a}}},
+		"late by the server's clock": {func(l *ledger) {
+			l.lag = 20 * time.Second
+			l.observe(a, of("theirs", 1060), 1, start)
+		}, []turn{{none: true, wake: 40 * time.Second}}},
 		"what failed here waits": {func(l *ledger) {
 			l.observe(a, rec(Interactive, 1, ""), 1, start)
 			l.hold(a, 1, start)
@@ -227,7 +252,7 @@ func TestLedger(t *testing.T) {
 		}, []turn{{after: time.Hour, none: true}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLedger(Fairness{})
+			l := newLedger(Fairness{}, "ours")
 			test.setUp(l)
 			for _, turn := range test.turns {
 				key, ok, wake := l.next(start.Add(turn.after))

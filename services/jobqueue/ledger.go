@@ -29,23 +29,16 @@ type sight struct {
 	notBefore time.Time
 	// held: this worker holds it.
 	held bool
-}
-
-// claimableAt is when nobody holds the record any more.
-func (s *sight) claimableAt() time.Time {
-	at := s.since
-	if s.holder != "" {
-		at = at.Add(s.lease)
-	}
-	if s.notBefore.After(at) {
-		at = s.notBefore
-	}
-	return at
+	// foreign: it is for workers of another bundle, until deadline; zero is never.
+	foreign  bool
+	deadline time.Time
 }
 
 // ledger is what one worker knows of all records.
 type ledger struct {
-	fair    Fairness
+	fair Fairness
+	// bundle is this worker's; records for others are theirs.
+	bundle  string
 	records map[RecordKey]*sight
 	shares  *shares
 	// lag is how far the local clock is behind the one that records' times are by.
@@ -56,8 +49,8 @@ type ledger struct {
 	ended int
 }
 
-func newLedger(f Fairness) *ledger {
-	return &ledger{fair: f, records: map[RecordKey]*sight{}, shares: newShares(f)}
+func newLedger(f Fairness, bundle string) *ledger {
+	return &ledger{fair: f, bundle: bundle, records: map[RecordKey]*sight{}, shares: newShares(f)}
 }
 
 // observe notes a record as it was stored at a revision. Older revisions than
@@ -84,6 +77,11 @@ func (l *ledger) observe(key RecordKey, r *jobqueuev1.Record, revision uint64, n
 	}
 	known.revision, known.since = revision, now
 	known.class, known.created = r.GetClass(), r.GetCreateTime().AsTime()
+	known.foreign = r.GetBundle() != "" && r.GetBundle() != l.bundle && !r.GetCancelRequested()
+	known.deadline = time.Time{}
+	if r.GetDeadline() != nil {
+		known.deadline = r.GetDeadline().AsTime()
+	}
 	known.holder = r.GetLease().GetHolder()
 	known.lease = time.Duration(r.GetLease().GetDurationMs()) * time.Millisecond
 	if known.holder == "" {
@@ -161,7 +159,11 @@ func (l *ledger) next(now time.Time) (key RecordKey, ok bool, wake time.Time) {
 		if s.held || !s.busy(now) && l.capped(k.Tenant, working) {
 			continue
 		}
-		if at := s.claimableAt(); at.After(now) {
+		at, ever := l.claimableAt(s)
+		if !ever {
+			continue
+		}
+		if at.After(now) {
 			if wake.IsZero() || at.Before(wake) {
 				wake = at
 			}
@@ -172,6 +174,26 @@ func (l *ledger) next(now time.Time) (key RecordKey, ok bool, wake time.Time) {
 		}
 	}
 	return key, best != nil, wake
+}
+
+// claimableAt is when nobody holds the record any more, and it is this worker's to
+// claim; false when that needs news.
+func (l *ledger) claimableAt(s *sight) (time.Time, bool) {
+	at := s.since
+	if s.holder != "" {
+		at = at.Add(s.lease)
+	}
+	if s.notBefore.After(at) {
+		at = s.notBefore
+	}
+	if !s.foreign {
+		return at, true
+	}
+	// Perhaps no worker of its bundle is left: that it is late anybody can tell.
+	if late := s.deadline.Add(-l.lag); late.After(at) {
+		at = late
+	}
+	return at, !s.deadline.IsZero()
 }
 
 // capped says whether as many of a tenant's records are worked on as may be.

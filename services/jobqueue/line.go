@@ -16,7 +16,9 @@ import (
 type LineSettings struct {
 	// MaxWaiting is how many records may wait; 0 means 1000.
 	MaxWaiting int
-	// Fairness is as in WorkSettings.
+	// Bundle and Fairness are as in WorkSettings: records for other bundles are in
+	// other lines.
+	Bundle   string
 	Fairness Fairness
 }
 
@@ -45,7 +47,7 @@ func NewLine(r *Records, s LineSettings) (*Line, error) {
 	if err := errors.Join(atLeast("MaxWaiting", s.MaxWaiting, 1), s.Fairness.validate()); err != nil {
 		return nil, err
 	}
-	return &Line{r: r, s: s, ledger: newLedger(s.Fairness)}, nil
+	return &Line{r: r, s: s, ledger: newLedger(s.Fairness, s.Bundle)}, nil
 }
 
 // Run watches the records until ctx ends and then returns nil; it returns an

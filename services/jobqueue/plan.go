@@ -14,8 +14,8 @@ type standing struct {
 	keys   []RecordKey
 }
 
-// plan returns the records that wait, in the order in which they are claimed if
-// nothing new comes. Caps are left out: they hold back only who has others in
+// plan returns the records that wait for workers of this bundle, in the order in
+// which they are claimed if nothing new comes. Caps are left out: they hold back only who has others in
 // work.
 func (l *ledger) plan(now time.Time) []RecordKey {
 	var order []RecordKey
@@ -45,7 +45,7 @@ func (l *ledger) waiting(rank int, now time.Time) []standing {
 	by := map[string]int{}
 	var groups []standing
 	for key, s := range l.records {
-		if s.busy(now) || l.rank(s, now) != rank {
+		if s.busy(now) || s.foreign || l.rank(s, now) != rank {
 			continue
 		}
 		i, ok := by[key.Tenant]
@@ -82,7 +82,7 @@ const maxSkew = 24 * time.Hour
 
 // forecast is how a new record of a tenant would stand.
 type forecast struct {
-	// all is how many records wait; own is how many of the tenant have not ended;
+	// all is how many records wait for workers of this bundle; own is how many of the tenant have not ended;
 	// before is how many of those that wait go before the new one.
 	all, own, before int
 }

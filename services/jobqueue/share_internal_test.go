@@ -26,7 +26,7 @@ type floor struct {
 
 func newFloor(t *testing.T, f Fairness) *floor {
 	t.Helper()
-	return &floor{t: t, l: newLedger(f), now: time.Unix(1_000_000, 0), records: map[RecordKey]*jobqueuev1.Record{}}
+	return &floor{t: t, l: newLedger(f, "ours"), now: time.Unix(1_000_000, 0), records: map[RecordKey]*jobqueuev1.Record{}}
 }
 
 func (f *floor) write(key RecordKey, r *jobqueuev1.Record) {
@@ -222,6 +222,28 @@ func TestALineRefusesWhatCannotEndInTime(t *testing.T) {
 	}
 	if nobody := line.Place(RecordKey{"eve", "x"}); nobody != (Place{}) {
 		t.Errorf("nobody is at %+v", nobody)
+	}
+}
+
+// What waits for workers of another bundle, of whom there may be none, is not
+// before anybody here.
+func TestOtherBundlesHaveLinesOfTheirOwn(t *testing.T) {
+	line, err := NewLine(nil, LineSettings{MaxWaiting: 1, Bundle: "ours"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFloor(t, Fairness{})
+	line.ledger = f.l
+	theirs, ours := RecordKey{"ada", "1"}, RecordKey{"ada", "2"}
+	f.write(theirs, &jobqueuev1.Record{Class: Interactive, Bundle: "theirs", CreateTime: timestamppb.New(f.now), Lease: &jobqueuev1.Lease{}})
+	if err := line.Admit(Admission{Key: ours, Class: Interactive, Timeout: time.Hour}); err != nil {
+		t.Errorf("the first of this line: %v", err)
+	}
+	if place := line.Place(ours); place.Position != 1 {
+		t.Errorf("it is at %+v", place)
+	}
+	if place := line.Place(theirs); place != (Place{}) {
+		t.Errorf("that of the other line is at %+v", place)
 	}
 }
 

@@ -19,6 +19,10 @@ type WorkSettings struct {
 	// Holder names this worker; empty draws a random id. Two live workers never
 	// share one.
 	Holder string
+	// Bundle is the digest of the bundle that this worker serves: it takes records
+	// for that, and for any. Those for others it takes only once they are cancelled or
+	// past their deadline, to have that recorded. Empty: none, so records for any.
+	Bundle string
 	// Slots is how many records are worked on at once; 0 means 1.
 	Slots int
 	// Lease is how long a worker may be silent before others take over; 0
@@ -65,7 +69,7 @@ func (r *Records) Work(ctx context.Context, s WorkSettings, do func(context.Cont
 	jobs, stopJobs := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stopJobs(nil)
 	w := &recordWorker{
-		r: r, s: s, do: do, jobs: jobs, ledger: newLedger(s.Fairness),
+		r: r, s: s, do: do, jobs: jobs, ledger: newLedger(s.Fairness, s.Bundle),
 		held: map[RecordKey]*Claim{}, ended: make(chan *Claim),
 	}
 	return w.loop(ctx, updates, stopJobs)

@@ -83,7 +83,7 @@ func (brokenBlobs) Put(context.Context, string, string, []byte, string) (*mediav
 
 func TestARefusedRequestGivesBackWhatItTook(t *testing.T) {
 	h := open(t)
-	line, err := jobqueue.NewLine(h.queue.Records(), jobqueue.LineSettings{})
+	line, err := jobqueue.NewLine(h.queue.Records(), jobqueue.LineSettings{Bundle: served})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestLimitsHoldForThoseWhoAskAtOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := open(t)
-			line, err := jobqueue.NewLine(h.queue.Records(), jobqueue.LineSettings{})
+			line, err := jobqueue.NewLine(h.queue.Records(), jobqueue.LineSettings{Bundle: served})
 			if err != nil {
 				t.Fatal(err)
 			}

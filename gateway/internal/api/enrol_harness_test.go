@@ -146,7 +146,7 @@ func (e *enrolling) limit(l tenant.Limits) {
 			Now:          func() time.Time { return e.clock }, Random: rand.Reader, Sign: e.queue.Sign,
 		},
 		People:      e.store,
-		Looker:      &subject.Looker{Encoder: e.faces, Forget: e.faces.forget, Bundle: "d1ge57"},
+		Looker:      &subject.Looker{Encoder: e.faces, Forget: e.faces.forget, Bundle: served},
 		Remover:     e.remover,
 		Blobs:       e.blobs,
 		Drop:        e.dropped.add,

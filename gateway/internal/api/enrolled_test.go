@@ -160,7 +160,7 @@ func TestSubjectsOfOtherTenantsDoNotExist(t *testing.T) {
 	}
 	naming := &gatewayv1.Generation{Prompt: "smiling", Subjects: []*gatewayv1.GenerationSubject{{Subject: s.GetName()}}}
 	service := api.New(e.records, e.blobs, api.Settings{
-		Bundle: "d1ge57", Manifest: e.manifest, Now: time.Now, Random: rand.Reader,
+		Bundle: served, Manifest: e.manifest, Now: time.Now, Random: rand.Reader,
 		CheckEnrolled: func(ctx context.Context, tenant, name string) error {
 			_, err := embeddings.Embedding(ctx, tenant, name)
 			return err

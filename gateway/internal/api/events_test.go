@@ -125,7 +125,7 @@ func TestAFullLineRefusesBeforeAnythingIsStored(t *testing.T) {
 // fit.
 func TestCreationIsBounded(t *testing.T) {
 	h := open(t)
-	l, err := jobqueue.NewLine(h.queue.Records(), jobqueue.LineSettings{MaxWaiting: 2})
+	l, err := jobqueue.NewLine(h.queue.Records(), jobqueue.LineSettings{MaxWaiting: 2, Bundle: served})
 	if err != nil {
 		t.Fatal(err)
 	}

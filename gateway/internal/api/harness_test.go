@@ -20,6 +20,9 @@ import (
 	"github.com/facestudio/facestudio/services/testkit"
 )
 
+// served is the digest of the bundle that the harness serves.
+const served = "d1ge57"
+
 // harness is the service over a real nats-server and a store in memory.
 type harness struct {
 	service  *api.Service
@@ -77,7 +80,7 @@ func open(t *testing.T) *harness {
 
 func (h *harness) serve(blobs api.Blobs) *api.Service {
 	return api.New(h.records, blobs, api.Settings{
-		Bundle:       "d1ge57",
+		Bundle:       served,
 		Manifest:     h.manifest,
 		CheckPicture: func(_ string, data []byte) error { return imaging.Check(data, imaging.Limits{}) },
 		Line:         h.line,
@@ -116,7 +119,7 @@ func (h *harness) work(t *testing.T, do func(context.Context, *jobqueue.Claim) e
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- h.queue.Records().Work(ctx, jobqueue.WorkSettings{Grace: time.Millisecond, Backoff: time.Millisecond}, do)
+		done <- h.queue.Records().Work(ctx, jobqueue.WorkSettings{Bundle: served, Grace: time.Millisecond, Backoff: time.Millisecond}, do)
 	}()
 	t.Cleanup(func() {
 		cancel()

@@ -27,7 +27,7 @@ func TestCreateFillsInWhatWasLeftOut(t *testing.T) {
 	if !proto.Equal(asked, before) {
 		t.Error("the request was changed")
 	}
-	if _, ok := record.ParseName(g.GetName()); !ok || g.GetBundle() != "d1ge57" || g.GetState() != gatewayv1.State_STATE_QUEUED {
+	if _, ok := record.ParseName(g.GetName()); !ok || g.GetBundle() != served || g.GetState() != gatewayv1.State_STATE_QUEUED {
 		t.Errorf("outputs are %q, %q, %v", g.GetName(), g.GetBundle(), g.GetState())
 	}
 	if g.GetAlpha() != 0.5 || g.GetSteps() != 25 || g.GetGuidanceScale() != 3 || g.GetPictureCount() != 1 ||

@@ -49,6 +49,7 @@ func (s *Store) Create(ctx context.Context, key jobqueue.RecordKey, class string
 	_, err = s.records.Create(ctx, key, &jobqueuev1.Record{
 		Value:      value,
 		Class:      class,
+		Bundle:     g.GetBundle(),
 		CreateTime: g.GetCreateTime(),
 		Deadline:   timestamppb.New(g.GetCreateTime().AsTime().Add(g.GetTimeout().AsDuration())),
 		FollowUp:   followUp(g),

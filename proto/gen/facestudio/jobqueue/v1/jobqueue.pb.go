@@ -486,6 +486,10 @@ type Record struct {
 	// The trace of the call that created it, as a W3C traceparent; empty when there
 	// was none.
 	TraceParent string `protobuf:"bytes,9,opt,name=trace_parent,json=traceParent,proto3" json:"trace_parent,omitempty"`
+	// Digest of the bundle that the work is for: only workers of that bundle take it
+	// up. Once it is cancelled, or past its deadline, any worker may write that down.
+	// Empty: any bundle.
+	Bundle string `protobuf:"bytes,10,opt,name=bundle,proto3" json:"bundle,omitempty"`
 	// What is still to be done about the record once the work has ended. Unset:
 	// nothing, or it is done.
 	FollowUp      *FollowUp `protobuf:"bytes,20,opt,name=follow_up,json=followUp,proto3" json:"follow_up,omitempty"`
@@ -582,6 +586,13 @@ func (x *Record) GetDeadline() *timestamppb.Timestamp {
 func (x *Record) GetTraceParent() string {
 	if x != nil {
 		return x.TraceParent
+	}
+	return ""
+}
+
+func (x *Record) GetBundle() string {
+	if x != nil {
+		return x.Bundle
 	}
 	return ""
 }
@@ -715,7 +726,7 @@ const file_facestudio_jobqueue_v1_jobqueue_proto_rawDesc = "" +
 	"\x06failed\x18\x02 \x01(\x04R\x06failed\x12\x1f\n" +
 	"\vhanded_back\x18\x03 \x01(\x04R\n" +
 	"handedBack\x12\x14\n" +
-	"\x05begun\x18\x04 \x01(\x04R\x05begun\"\x9f\x03\n" +
+	"\x05begun\x18\x04 \x01(\x04R\x05begun\"\xb7\x03\n" +
 	"\x06Record\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\fR\x05value\x123\n" +
 	"\x05lease\x18\x02 \x01(\v2\x1d.facestudio.jobqueue.v1.LeaseR\x05lease\x12\x1a\n" +
@@ -726,7 +737,9 @@ const file_facestudio_jobqueue_v1_jobqueue_proto_rawDesc = "" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x126\n" +
 	"\bdeadline\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12!\n" +
-	"\ftrace_parent\x18\t \x01(\tR\vtraceParent\x12=\n" +
+	"\ftrace_parent\x18\t \x01(\tR\vtraceParent\x12\x16\n" +
+	"\x06bundle\x18\n" +
+	" \x01(\tR\x06bundle\x12=\n" +
 	"\tfollow_up\x18\x14 \x01(\v2 .facestudio.jobqueue.v1.FollowUpR\bfollowUp\"\x90\x01\n" +
 	"\bFollowUp\x129\n" +
 	"\n" +
