@@ -134,7 +134,7 @@ class Likeness:
     most: int = 10  # at most
     first: int = 60  # its timestep is between first
     last: int = 650  # and last
-    groups: float = 0.3  # share of steps that ask for several people
+    groups: float = 0.12  # share of steps that ask for several people
     elsewhere: float = 0.3  # share of the others that are asked for in moved and stylised pictures
     adversarial: float = 0.02  # weight of the critics' verdict
     critic: int = 32  # channels of the picture's critic
@@ -171,6 +171,7 @@ class Clip:
 class Face:
     model: FaceConfig = field(default_factory=FaceConfig)
     train: Train = field(default_factory=lambda: Train(minutes=20, steps=2_600, batch=64, lr=2e-3, ema=0.995))
+    refit: Train = field(default_factory=lambda: Train(minutes=60, steps=12_000, batch=64, lr=1.5e-3, ema=0.995))
 
 
 @dataclass
