@@ -49,7 +49,7 @@ func openPeople(ctx context.Context, env Env, log *audit.Log) (people, error) {
 // serveSubjects is SubjectService over the stages; queue is what carries the
 // encoder's calls, nil when that keeps no results.
 func (s *Service) serveSubjects(env Env, stages flow.Stages, queue *jobqueue.Conn, shared api.Settings) *api.Subjects {
-	looker := &subject.Looker{Encoder: stages.Encoder, Bundle: env.Bundle.Digest()}
+	looker := &subject.Looker{Encoder: stages.Encoder, Bundle: env.Bundle.Digest(), Similarity: env.Bundle.Manifest.FaceEncoder.Similarity}
 	if queue != nil {
 		looker.Forget = queue.Forget
 	}

@@ -28,12 +28,28 @@ add() {
 }
 # show LABEL FILE puts a picture that is there on the sheet.
 show() { cells+=("$1=$2"); }
-# sheet NAME COLUMNS writes what was added.
+# sheet NAME COLUMNS [SIZE] writes what was added.
 sheet() {
-  bin/facestudio sheet -o "$out/$1.png" --columns "$2" --size 128 "${cells[@]}" >/dev/null
+  bin/facestudio sheet -o "$out/$1.png" --columns "$2" --size "${3:-128}" "${cells[@]}" >/dev/null
   cells=()
   echo "$out/$1.png"
 }
+
+two=(--subject "jun=$faces/jun.jpg" --subject "mei=$faces/mei.jpg")
+
+show "a face" "$faces/jun.jpg"
+show "a style picture" "$faces/elena.jpg"
+add "face and style" --face "$faces/jun.jpg" --style "$faces/elena.jpg"
+add "background kept" --face "$faces/jun.jpg" --style "$faces/elena.jpg" --background keep
+add "in place" --face "$faces/jun.jpg" --style "$faces/elena.jpg" --in-place
+add "from the style, 0.6" --face "$faces/jun.jpg" --style "$faces/elena.jpg" --strength 0.6
+add "words: blue background" --face "$faces/jun.jpg" --prompt "a person in front of a blue background"
+add "style and words" --face "$faces/jun.jpg" --style "$faces/elena.jpg" --prompt "a person in front of a blue background" --alpha 0.5
+add "half jun, half jabari" --mix "child=$faces/jabari.jpg:1,$faces/jun.jpg:1" --style "$faces/elena.jpg"
+add "128x256" --face "$faces/jun.jpg" --style "$faces/elena.jpg" --size 128x256
+add "two people" "${two[@]}" --style examples/couple.jpg --size 256x128
+add "two in place" "${two[@]}" --style examples/couple.jpg --in-place
+sheet features 6
 
 for style in clara elena erik marco jabari amara; do show "style" "$faces/$style.jpg"; done
 for style in clara elena erik marco jabari amara; do add "jun" --face "$faces/jun.jpg" --style "$faces/$style.jpg"; done
@@ -78,13 +94,13 @@ sheet samplers 6
 show "face" "$faces/jun.jpg"
 show "face" "$faces/mei.jpg"
 show "style" examples/couple.jpg
-two=(--subject "jun=$faces/jun.jpg" --subject "mei=$faces/mei.jpg")
 add "256x128" "${two[@]}" --style examples/couple.jpg --size 256x128
 add "placed: jun right" "${two[@]}" --at jun=1 --at mei=0 --style examples/couple.jpg --size 256x128
+add "not refined" "${two[@]}" --style examples/couple.jpg --size 256x128 --refine=false
+add "boxes and words" "${two[@]}" --at jun=0,0,128,128 --at mei=128,0,128,128 --prompt "two people" --size 256x128
 add "in place" "${two[@]}" --style examples/couple.jpg --in-place
 add "one in place" --subject "jun=$faces/jun.jpg" --at jun=1 --style examples/couple.jpg --in-place
-add "background kept" --face "$faces/jun.jpg" --style "$faces/marco.jpg" --background keep
-sheet several 4
+sheet several 3 256
 
 bin/facestudio views --server "$server" --face "$faces/elena.jpg" --seed 7 -o "$made/views.png" >/dev/null 2>&1
 show "elena in twelve poses" "$made/views.png"

@@ -118,7 +118,7 @@ func (r *run) embedPhotos(ctx context.Context, at string, photos []*mediav1.Pict
 	if len(rows) == 0 {
 		return nil, verdicts, noUsablePhoto(verdicts)
 	}
-	mean, err := identity.Mean(agreeing(rows, of))
+	mean, err := identity.Mean(agreeing(rows, of, identity.LevelsOf(r.set.Similarity)))
 	if err != nil {
 		return nil, verdicts, fault.Wrap(err, fault.Invalid, faultv1.Reason_REASON_INVALID_FIELD, at,
 			"the photos contradict each other: give photos of one person")
@@ -128,11 +128,11 @@ func (r *run) embedPhotos(ctx context.Context, at string, photos []*mediav1.Pict
 
 // agreeing leaves out the embeddings that are not of the person that most are
 // of, and tells each one's verdict how it fits the others.
-func agreeing(rows [][]float32, verdicts []*gatewayv1.PhotoVerdict) [][]float32 {
+func agreeing(rows [][]float32, verdicts []*gatewayv1.PhotoVerdict, levels identity.Levels) [][]float32 {
 	if len(rows) < 2 {
 		return rows
 	}
-	agreement, out := identity.Agreement(rows), identity.Outliers(rows)
+	agreement, out := identity.Agreement(rows), identity.Outliers(rows, levels.Same)
 	var left [][]float32
 	for i, v := range verdicts {
 		if v.Figures == nil {

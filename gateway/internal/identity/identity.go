@@ -11,12 +11,6 @@ import (
 	"github.com/facestudio/facestudio/services/tensor"
 )
 
-// SamePerson is the cosine similarity to the mean of a person's other photos
-// below which a photo is taken for one of somebody else. It is low on purpose:
-// an odd photo of the right person costs more when it is left out than it does
-// in the mean.
-const SamePerson = 0.1
-
 // Mean returns the mean of one person's embeddings, renormalised:
 //
 //	e_f = m / |m|, m = (1/n) sum_i e_f^i
@@ -57,9 +51,9 @@ func Agreement(rows [][]float32) []float64 {
 
 // Outliers returns which embeddings are not of the person that most are of: the
 // one that agrees least with the others goes, while its agreement is below
-// SamePerson and more than two are left. Of two that disagree it is not known
-// which one is wrong, so both stay.
-func Outliers(rows [][]float32) []bool {
+// least (Levels.Same) and more than two are left. Of two that disagree it is not
+// known which one is wrong, so both stay.
+func Outliers(rows [][]float32, least float64) []bool {
 	out := make([]bool, len(rows))
 	for {
 		var left [][]float32
@@ -72,10 +66,10 @@ func Outliers(rows [][]float32) []bool {
 		if len(left) < 3 {
 			return out
 		}
-		worst, least := -1, SamePerson
+		worst, lowest := -1, least
 		for i, a := range Agreement(left) {
-			if a < least {
-				worst, least = at[i], a
+			if a < lowest {
+				worst, lowest = at[i], a
 			}
 		}
 		if worst < 0 {

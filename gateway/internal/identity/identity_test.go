@@ -127,7 +127,7 @@ func TestOutliers(t *testing.T) {
 		"nobody":              {nil, []bool{}},
 		"all of other people": {photos(ada, bob, random(3)), []bool{false, false, true}},
 	} {
-		got := identity.Outliers(test.rows)
+		got := identity.Outliers(test.rows, identity.LevelsOf(nil).Same)
 		if name == "all of other people" {
 			// Which one goes first is chance; two always stay.
 			if n := len(slices.DeleteFunc(got, func(b bool) bool { return b })); n < 2 {

@@ -4,34 +4,19 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/facestudio/facestudio/gateway/internal/identity"
 	"github.com/facestudio/facestudio/services/tensor"
-)
-
-// How like each other the embeddings of one person's photos are, cosine
-// similarity by the bundle's face encoder. Measured with the default bundle on
-// 60 people that it was not trained with: of five photos of one person 2.5 % of
-// the photos are taken for somebody else's, and of one stranger's photo among
-// four of a person 84 % are found, of two among three the same. Another face
-// encoder has other similarities; one that tells people apart better has few
-// photos of one person below these.
-const (
-	// samePerson is the mean similarity from which on two groups of photos are
-	// of one person.
-	samePerson = 0.1
-	// samePair is that of two photos alone, where a mistake refuses both: 1.8 %
-	// of the pairs of one person are below it, and 61 % of those of two.
-	samePair = 0.05
 )
 
 // Agree returns which embeddings [D] of unit length are of the person that most
 // of them are of: the largest group, if it is more than half. There is none
 // otherwise. Groups are those of average-linkage clustering: each embedding
 // begins as one, and the two groups with the highest mean similarity between
-// them become one while that is at least samePerson.
-func Agree(rows [][]float32) (kept []int) {
-	least := samePerson
+// them become one while that is at least the level.
+func Agree(rows [][]float32, levels identity.Levels) (kept []int) {
+	least := levels.Same
 	if len(rows) == 2 {
-		least = samePair
+		least = levels.Pair
 	}
 	groups := make([][]int, len(rows))
 	for i := range rows {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/facestudio/facestudio/gateway/internal/identity"
 	"github.com/facestudio/facestudio/gateway/internal/subject"
 	"github.com/facestudio/facestudio/services/tensor"
 )
@@ -51,7 +52,7 @@ func TestAgree(t *testing.T) {
 		"no majority":                {[]int{1, 1, 2, 3}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := subject.Agree(photos(test.people...)); !slices.Equal(got, test.want) {
+			if got := subject.Agree(photos(test.people...), identity.LevelsOf(nil)); !slices.Equal(got, test.want) {
 				t.Errorf("kept %v, want %v", got, test.want)
 			}
 		})
@@ -60,11 +61,11 @@ func TestAgree(t *testing.T) {
 
 func TestAgreeDoesNotDependOnTheOrder(t *testing.T) {
 	rows := photos(1, 2, 1, 3, 1, 1, 2)
-	want := len(subject.Agree(rows))
+	want := len(subject.Agree(rows, identity.LevelsOf(nil)))
 	draw := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // not a secret
 	for range 20 {
 		draw.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
-		if got := len(subject.Agree(rows)); got != want {
+		if got := len(subject.Agree(rows, identity.LevelsOf(nil))); got != want {
 			t.Fatalf("kept %d, want %d", got, want)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
+	"github.com/facestudio/facestudio/services/bundle"
 	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/tensor"
 )
@@ -25,6 +26,8 @@ type Looker struct {
 	Forget func(ctx context.Context, method string, request any) error
 	// Bundle is the digest of the bundle that the stage serves.
 	Bundle string
+	// Similarity is that of its face encoder; nil: it is not told.
+	Similarity *bundle.Similarity
 }
 
 // Photo is one photo to look at.
@@ -85,7 +88,7 @@ func (l *Looker) Look(ctx context.Context, photos []Photo) (*Seen, error) {
 		}
 		rows, of = append(rows, embedding.Data), append(of, asked[i])
 	}
-	seen.Embedding, err = person(rows, of)
+	seen.Embedding, err = person(rows, of, identity.LevelsOf(l.Similarity))
 	return seen, err
 }
 
@@ -122,11 +125,11 @@ func (l *Looker) forget(ctx context.Context, request *encoderv1.EmbedFacesReques
 
 // person returns the mean embedding of those that agree, and tells each one's
 // verdict how like it is to the mean of the used ones beside it.
-func person(rows [][]float32, verdicts []*gatewayv1.PhotoVerdict) ([]float32, error) {
+func person(rows [][]float32, verdicts []*gatewayv1.PhotoVerdict, levels identity.Levels) ([]float32, error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}
-	kept := Agree(rows)
+	kept := Agree(rows, levels)
 	var used [][]float32
 	for _, i := range kept {
 		verdicts[i].Used = true

@@ -1,6 +1,12 @@
 package verdict
 
-import "github.com/facestudio/facestudio/services/bundle"
+import (
+	"github.com/facestudio/facestudio/gateway/internal/identity"
+	"github.com/facestudio/facestudio/services/bundle"
+)
+
+// blendShare is that of a face encoder that tells nothing.
+const blendShare = 0.4
 
 // Levels are the similarities that decide. They belong to a face encoder: what
 // strangers have by one, a person and their photo may have by another.
@@ -17,12 +23,12 @@ type Levels struct {
 // LevelsOf returns the levels of a face encoder: a face is like a person above
 // the similarity of strangers and one standard deviation, and a place counts one
 // deviation, so that it decides where similarities do not. Of an encoder that
-// tells nothing it takes the figures of the bundle facestudio-128 0.3.0, over 476
-// photos of 60 people that no model saw; docs/measurements.md has what its share
+// tells nothing see identity.StrangersOf; docs/measurements.md has what a share
 // of a blend misses.
 func LevelsOf(s *bundle.Similarity) Levels {
-	if s == nil {
-		s = &bundle.Similarity{Strangers: bundle.Spread{Mean: 0.029, Deviation: 0.088}, BlendShare: 0.4}
+	strangers, share := identity.StrangersOf(s), blendShare
+	if s != nil {
+		share = s.BlendShare
 	}
-	return Levels{Stranger: s.Strangers.Mean + s.Strangers.Deviation, Place: s.Strangers.Deviation, Blend: s.BlendShare}
+	return Levels{Stranger: strangers.Mean + strangers.Deviation, Place: strangers.Deviation, Blend: share}
 }
