@@ -47,7 +47,24 @@ const (
 	// headSpare is by how much the region is wider than the matte: more than
 	// the feather of whoever composes with it.
 	headSpare = 3.0 / 128
+	// aroundEdge is how far what is around a person fades: so little that beside
+	// the next person's nothing of what was there before shows.
+	aroundEdge = 8.0 / 128
 )
+
+// Around returns how much of each pixel of a w x h canvas is new when everything
+// around one person is made anew, 0..1: all of it, but smoothly less towards the
+// canvas' border, where it is 0, and less where another person rather is, to nothing
+// where that is sure. Halfway between two people both are new.
+func Around(others [][]float32, w, h int) []float32 {
+	edge := aroundEdge * float64(min(w, h))
+	matte, p := make([]float32, w*h), Head{Others: others}
+	for i := range matte {
+		x, y := i%w, i/w
+		matte[i] = step(float64(min(x, y, w-1-x, h-1-y))/edge) * min(1, 2*(1-p.others(i)))
+	}
+	return matte
+}
 
 // Matte returns how much of each pixel of a w x h canvas is new when the head
 // is made anew, 0..1, and the region to make, 0 or 1, which is wider. The matte

@@ -84,3 +84,29 @@ func TestHeadMatte(t *testing.T) {
 		}
 	})
 }
+
+func TestAround(t *testing.T) {
+	other := make([]float32, w*h)
+	for i := range other {
+		if x := i % w; x >= w/2 {
+			other[i] = 1
+		} else if x == w/2-1 {
+			other[i] = 0.5
+		}
+	}
+	alone, beside := mask.Around(nil, w, h), mask.Around([][]float32{other}, w, h)
+	for i := range alone {
+		x, y := i%w, i/w
+		border := min(x, y, w-1-x, h-1-y)
+		switch {
+		case border == 0 && alone[i] != 0:
+			t.Fatalf("at the border %d, %d it is %v", x, y, alone[i])
+		case border > min(w, h)/8 && alone[i] != 1:
+			t.Fatalf("inside, at %d, %d, it is %v", x, y, alone[i])
+		case x >= w/2 && beside[i] != 0:
+			t.Fatalf("where somebody else is, at %d, %d, it is %v", x, y, beside[i])
+		case x < w/2 && beside[i] != alone[i]:
+			t.Fatalf("at %d, %d it is %v beside somebody, %v alone", x, y, beside[i], alone[i])
+		}
+	}
+}

@@ -225,7 +225,7 @@ func fillDefaults(g *gatewayv1.Generation, m *bundle.Manifest) {
 			g.Background = denoiserv1.Background_BACKGROUND_KEEP
 		}
 	}
-	setDefault(&g.RefineFaces, len(g.GetSubjects()) > 1 && !g.GetInPlace() && g.Strength == nil)
+	setDefault(&g.RefineFaces, defaultRefine(g))
 	fillTries(g)
 	if g.GetTimeout() == nil {
 		g.Timeout = durationpb.New(defaultTimeout)
@@ -241,6 +241,13 @@ func defaultAlphaOf(g *gatewayv1.Generation) float32 {
 	default:
 		return defaultAlpha
 	}
+}
+
+// defaultRefine tells whether heads are refined unless the caller says: where
+// people stand beside each other or away from the middle.
+func defaultRefine(g *gatewayv1.Generation) bool {
+	subjects := g.GetSubjects()
+	return (len(subjects) > 1 || subjects[0].GetAt() != nil) && !g.GetInPlace() && g.Strength == nil
 }
 
 func setDefault[T any](field **T, value T) {

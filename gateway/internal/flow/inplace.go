@@ -28,14 +28,18 @@ type head struct {
 	// masks are of the people on the canvas, its own person first; nil: the
 	// segmenter tells.
 	masks [][]float32
+	// scene says that not the head alone is made anew but all around it that is
+	// nobody else's.
+	scene bool
 	// move takes the photo to the canvas, and crop is the photo there.
 	move imaging.Affine
 	crop *imaging.RGB
 	// matte is how much of each canvas pixel is new, face how much of the face it
-	// is, [H,W].
+	// is, [H,W]; face is nil when the light need not be that of the crop.
 	matte, face []float32
 	// style is the crop and region where it is made anew, as the denoiser takes
-	// them; image is e_h [D] of the crop, nil when the style does not guide.
+	// them; a nil region is everywhere. image is e_h [D] of the crop, nil when the
+	// style does not guide.
 	style, region *mediav1.Picture
 	image         *mediav1.Tensor
 	// look is what e_h is of when it is not the crop.
@@ -206,6 +210,10 @@ func (r *run) cutHead(ctx context.Context, h *head, boxes []*mediav1.Box) error 
 		if masks, err = r.segmentHead(ctx, h, boxes[:min(len(boxes), maxPeople)]); err != nil {
 			return err
 		}
+	}
+	if h.scene {
+		h.matte = mask.Around(masks[1:], r.width(), r.height())
+		return nil
 	}
 	cut := mask.Head{Person: masks[0], Others: masks[1:]}
 	if h.own != nil {

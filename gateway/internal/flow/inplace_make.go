@@ -69,7 +69,10 @@ func (r *run) makeInPlace(ctx context.Context, stage string, index int, who []pe
 	together, stages := errgroup.WithContext(ctx)
 	for i, h := range what.heads {
 		together.Go(func() (err error) {
-			own := guide{image: h.image, text: what.text, style: h.style, cast: cast{{subject: h.subject, person: h.person, mask: h.region}}}
+			own := guide{image: h.image, text: what.text, cast: cast{{subject: h.subject, person: h.person, mask: h.region}}}
+			if r.keeps() || r.want.Strength != nil {
+				own.style = h.style
+			}
 			made[i], err = r.denoise(stages, h.person<<laneBits|index, who, own, func(p *denoiserv1.Progress) {
 				r.painting(stage, index, steps.tell(i, p))
 			})
@@ -120,7 +123,10 @@ func (r *run) pasteHeads(ctx context.Context, index int, heads []*head, made []*
 		if err != nil {
 			return nil, fmt.Errorf("read head %d of picture %d: %w", i, index, err)
 		}
-		patches[i] = imaging.Patch{Made: imaging.MatchLight(picture, h.crop, h.face), Crop: h.crop, Matte: h.matte, Move: h.move}
+		if h.face != nil {
+			picture = imaging.MatchLight(picture, h.crop, h.face)
+		}
+		patches[i] = imaging.Patch{Made: picture, Crop: h.crop, Matte: h.matte, Move: h.move}
 	}
 	var encoded []byte
 	result := &denoiserv1.DenoiseResult{NoiseVersion: made[0].GetNoiseVersion()}

@@ -3,6 +3,7 @@ package flow
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -19,9 +20,12 @@ import (
 // picture: in a smaller one there is nothing to see.
 const minRefined = 12
 
+// room is how much more than a portrait is made around a head that is refined.
+const room = 1.1
+
 // refine makes the head of every subject in a made picture anew, alone on a
 // portrait's canvas, and puts it back. Who has no face there, neither in the
-// style picture nor in what was made, stays as it is.
+// style picture nor in what was made, nor a place, stays as it is.
 func (r *run) refine(ctx context.Context, index int, made *denoiserv1.DenoiseResult, who []person, what guide) (*denoiserv1.DenoiseResult, error) {
 	part := r.refining(index, made)
 	refined, err := part.remake(ctx, index, who, what, r)
@@ -41,7 +45,7 @@ func (r *run) refine(ctx context.Context, index int, made *denoiserv1.DenoiseRes
 // refining is a run that puts heads into a made picture in place.
 func (r *run) refining(index int, made *denoiserv1.DenoiseResult) *run {
 	want := proto.CloneOf(r.want)
-	want.Style, want.InPlace, want.Background = made.GetPicture(), true, denoiserv1.Background_BACKGROUND_KEEP
+	want.Style, want.InPlace = made.GetPicture(), true
 	side := int32(r.set.Portrait)
 	want.Width, want.Height, want.PreviewEvery = &side, &side, 0
 	return &run{Flow: r.Flow, job: r.job, want: want, report: r.report, part: fmt.Sprintf("%s/%d/", stageRefine, index)}
@@ -64,11 +68,15 @@ func (r *run) remake(ctx context.Context, index int, who []person, what guide, w
 		if one.subject == mask.Nobody || faces[i] == nil || faces[i].GetBox().GetWidth() < minRefined {
 			continue
 		}
-		move, err := imaging.Fit(landmarks(faces[i]), imaging.OnCanvas(unit(r.set.Framing.Template), r.width(), r.height()))
+		template := imaging.OnCanvas(unit(r.set.Framing.Template), r.width(), r.height())
+		if !r.keeps() {
+			template = r.farther(template)
+		}
+		move, err := imaging.Fit(landmarks(faces[i]), template)
 		if _, ok := move.Invert(); err != nil || !ok {
 			continue
 		}
-		heads = append(heads, &head{subject: one.subject, person: i, move: move, masks: r.masksOn(move, masks, i)})
+		heads = append(heads, &head{subject: one.subject, person: i, move: move, masks: r.masksOn(move, masks, i), scene: !r.keeps()})
 	}
 	if len(heads) == 0 {
 		return nil, nil
@@ -97,6 +105,17 @@ func (r *run) lookAt(ctx context.Context, move imaging.Affine, heads []*head, w,
 		}
 		return nil
 	})
+}
+
+// farther moves points of the canvas towards its middle, so that a head leaves
+// room around it where canvases of people beside each other fade into each other.
+func (r *run) farther(points map[string]imaging.Point) map[string]imaging.Point {
+	cx, cy := float64(r.width()-1)/2, float64(r.height()-1)/2
+	out := make(map[string]imaging.Point, len(points))
+	for name, p := range points {
+		out[name] = imaging.Point{X: cx + (p.X-cx)/room, Y: cy + (p.Y-cy)/room}
+	}
+	return out
 }
 
 // masksOf reads the masks of a cast on the canvas: nil for what is no person,
@@ -131,45 +150,45 @@ func (r *run) masksOn(move imaging.Affine, masks []*ownMask, i int) [][]float32 
 }
 
 // facesOfCast returns the face of everybody of the cast in the run's style
-// picture, nil where there is none: at the place and in the pose that guided it
-// or, without such, as it is found in a place.
+// picture, nil where there is none: at the place and in the pose that guided it;
+// where only a place did, as a portrait has it in the square at the place's top;
+// of somebody who is everywhere, the largest that is found.
 func (r *run) facesOfCast(ctx context.Context, what guide) ([]*mediav1.Face, error) {
 	faces := make([]*mediav1.Face, len(what.cast))
-	missing := false
 	for i, one := range what.cast {
-		if one.face != nil {
+		switch {
+		case one.face != nil:
 			faces[i] = movedFace(what.move, one.face)
-		}
-		missing = missing || one.subject != mask.Nobody && one.face == nil
-	}
-	if !missing {
-		return faces, nil
-	}
-	found, err := r.stages.Encoder.DetectFaces(r.call(ctx, stageEncode, 1), &encoderv1.DetectFacesRequest{
-		Bundle: r.want.GetBundle(), Picture: r.want.GetStyle(),
-	})
-	if err != nil {
-		return nil, err
-	}
-	left := found.GetFaces()
-	for i, one := range what.cast {
-		if one.subject == mask.Nobody || one.face != nil {
-			continue
-		}
-		place := what.move.ApplyBox(one.box)
-		at := slices.IndexFunc(left, func(f *mediav1.Face) bool { return place.W <= 0 || hasMiddle(place, f.GetBox()) })
-		if at >= 0 {
-			faces[i] = left[at]
-			left = slices.Delete(slices.Clone(left), at, at+1)
+		case one.subject == mask.Nobody:
+		case one.box.W > 0:
+			faces[i] = r.portraitIn(what.move.ApplyBox(one.box))
+		default:
+			found, err := r.stages.Encoder.DetectFaces(r.call(ctx, stageEncode, 1), &encoderv1.DetectFacesRequest{
+				Bundle: r.want.GetBundle(), Picture: r.want.GetStyle(),
+			})
+			if err != nil {
+				return nil, err
+			}
+			if len(found.GetFaces()) > 0 {
+				faces[i] = found.GetFaces()[0]
+			}
 		}
 	}
 	return faces, nil
 }
 
-// hasMiddle tells whether the middle of a face is in a place.
-func hasMiddle(place imaging.Box, face *mediav1.Box) bool {
-	x, y := float64(centreOf(face)), float64(face.GetY()+face.GetHeight()/2)
-	return x >= place.X && x <= place.X+place.W && y >= place.Y && y <= place.Y+place.H
+// portraitIn is the face that a portrait would have in the square at the top of a
+// place.
+func (r *run) portraitIn(place imaging.Box) *mediav1.Face {
+	side := min(place.W, place.H)
+	left, width := place.X+(place.W-side)/2, side/squareOfBox
+	face := &mediav1.Face{Box: boxMessage(imaging.Box{X: left + (side-width)/2, Y: place.Y + (side-width)/2, W: width, H: width})}
+	template := unit(r.set.Framing.Template)
+	for _, name := range slices.Sorted(maps.Keys(template)) {
+		p := template[name]
+		face.Landmarks = append(face.Landmarks, &mediav1.Landmark{Name: name, Point: &mediav1.Point{X: float32(left + p.X*side), Y: float32(place.Y + p.Y*side)}})
+	}
+	return face
 }
 
 // movedFace is a face after a transform.

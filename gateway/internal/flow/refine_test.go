@@ -47,22 +47,21 @@ func TestWhoseHeadsAreRefined(t *testing.T) {
 			people(f, g, nil)
 			g.Width = new(int32(48))
 		}, []int{0}},
-		"faces that are found in boxes": {func(f *fixture, g *gatewayv1.Generation) {
-			drawn(f, g)
-			f.detectFaces = found(face(54, 6, 1), face(8, 8, 1))
-		}, []int{0, 1}},
-		"one of two faces is found": {func(f *fixture, g *gatewayv1.Generation) {
-			drawn(f, g)
-			f.detectFaces = found(face(54, 6, 1))
-		}, []int{1}},
-		"no face is found": {func(f *fixture, g *gatewayv1.Generation) {
-			drawn(f, g)
+		"boxes": {drawn, []int{0, 1}},
+		"one alone of whom a face is found": {func(f *fixture, g *gatewayv1.Generation) {
+			g.Width = new(int32(48))
+			people(f, g, nil)
+			f.detectFaces = found(face(8, 8, 1))
+		}, []int{0}},
+		"one alone of whom no face is found": {func(f *fixture, g *gatewayv1.Generation) {
+			g.Width = new(int32(48))
+			people(f, g, nil)
 			f.detectFaces = found()
 		}, nil},
-		"a face of a few pixels": {func(f *fixture, g *gatewayv1.Generation) {
+		"a place of a few pixels": {func(f *fixture, g *gatewayv1.Generation) {
 			drawn(f, g)
-			f.detectFaces = found(face(54, 6, 0.5))
-		}, nil},
+			g.Subjects[1].At = toBox(60, 4, 24, 16)
+		}, []int{0}},
 		"not asked for": {func(f *fixture, g *gatewayv1.Generation) {
 			crowd(f, g)
 			people(f, g, nil, nil, nil)
@@ -106,10 +105,10 @@ func TestRefinedHeadsAreMadeAloneInThePicture(t *testing.T) {
 	equal(t, "heads", len(calls), 6)
 	for i, call := range calls {
 		equal(t, "index", call.GetIndex(), uint32(i/2)<<16+uint32(3+i%2))
-		equal(t, "background", call.GetBackground(), denoiserv1.Background_BACKGROUND_KEEP)
+		equal(t, "background", call.GetBackground(), g.GetBackground())
 		equal(t, "previews", call.GetPreviewEvery(), 0)
-		if call.GetStyle() == nil || call.GetIdentities()[0].GetMask() == nil || call.GetImageEmbedding() == nil {
-			t.Errorf("head %d has no style, region or embedding", i)
+		if call.GetStyle() != nil || call.GetIdentities()[0].GetMask() != nil || call.GetImageEmbedding() == nil {
+			t.Errorf("head %d does not fill its canvas, or has no embedding", i)
 		}
 	}
 	owners := map[string]bool{}
@@ -131,6 +130,24 @@ func TestRefinedHeadsAreMadeAloneInThePicture(t *testing.T) {
 		equal(t, "source", record.Source, provenance.Trained)
 		equal(t, "index of the record", record.Index, uint32(3+i))
 		equal(t, "the record tells it", strings.Contains(string(record.Request), "refine_faces"), true)
+	}
+}
+
+func TestWhatIsAroundRefinedHeadsIsKeptWhereAllIs(t *testing.T) {
+	f, g := open(t), request()
+	crowd(f, g)
+	people(f, g, nil, nil, nil)
+	g.Width, g.Height = new(int32(192)), new(int32(64))
+	keep(g)
+	g.RefineFaces = new(true)
+	if _, err := f.run(context.Background(), g); err != nil {
+		t.Fatal(err)
+	}
+	for i, call := range f.portraits() {
+		equal(t, "background", call.GetBackground(), denoiserv1.Background_BACKGROUND_KEEP)
+		if call.GetStyle() == nil || call.GetIdentities()[0].GetMask() == nil {
+			t.Errorf("head %d has no style or region", i)
+		}
 	}
 }
 
@@ -172,7 +189,7 @@ func TestFaultsOfRefining(t *testing.T) {
 			}
 		}, fault.Internal},
 		"a head is not made": {func(f *fixture) {
-			f.detectFaces = found(face(8, 8, 1))
+			f.detectFaces = found(face(4, 4, 1))
 			f.denoise = func(_ context.Context, req *denoiserv1.DenoiseRequest) (events, error) {
 				if req.GetWidth() == 32 {
 					return nil, status(fault.Unavailable, faultv1.Reason_REASON_UNAVAILABLE, "")
@@ -184,8 +201,8 @@ func TestFaultsOfRefining(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			f, g := open(t), request()
-			g.Width, g.Height, g.RefineFaces = new(int32(96)), new(int32(48)), new(true)
-			people(f, g, toBox(4, 4, 40, 40), toBox(52, 4, 40, 40))
+			g.Width, g.Height, g.RefineFaces = new(int32(48)), new(int32(48)), new(true)
+			people(f, g, nil)
 			test.fail(f)
 			_, err := f.run(context.Background(), g)
 			if err == nil {

@@ -703,11 +703,12 @@ type Generation struct {
 	// Standard Webhooks (docs/webhooks.md), whose secret the operator sets. Unset:
 	// the operator's default for the caller; without one nobody is told.
 	WebhookUrl string `protobuf:"bytes,25,opt,name=webhook_url,json=webhookUrl,proto3" json:"webhook_url,omitempty"`
-	// Makes the head of every subject anew once the picture is made, upright, alone
-	// and at the size of a portrait, from what is around it, and puts it back: faces
+	// Makes the head of every subject, and what is around it, anew once the picture
+	// is made, upright, alone and at the size of a portrait, and puts it back: faces
 	// that are small or beside others become clear and their own. It takes a further
 	// run of the denoiser for each of them. Not with in_place, which makes all heads
-	// that way. Unset: when there are several subjects, but with strength or in_place.
+	// that way. Unset: with several subjects or one that has a place, unless there is
+	// strength or in_place.
 	RefineFaces *bool `protobuf:"varint,26,opt,name=refine_faces,json=refineFaces,proto3,oneof" json:"refine_faces,omitempty"`
 	// Where it is in its life. Output only, like all below.
 	State State `protobuf:"varint,32,opt,name=state,proto3,enum=facestudio.gateway.v1.State" json:"state,omitempty"`
