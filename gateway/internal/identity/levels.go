@@ -17,8 +17,8 @@ type Levels struct {
 // How far above the mean of strangers the levels are, in their standard
 // deviations; docs/architecture.md has what they miss and refuse.
 const (
-	sameAbove = 0.8
-	pairAbove = 0.25
+	sameAbove = 1.0
+	pairAbove = 0.5
 )
 
 // LevelsOf returns the levels of a face encoder.
