@@ -54,7 +54,7 @@ def efforts(cfg: Config) -> dict[str, str]:
     for label, stage, name in (
         ("picture encoder and decoder", "vae", "vae"), ("decoder, refined", "vae", "decoder"), ("decoder, sharpened", "vae", "sharpen"),
         ("vision and text encoders", "clip", "clip_train"), ("text encoder, trained on", "text", "text_train"),
-        ("face encoder", "face", "face_train"), ("segmenter", "segmenter", "segmenter_train"),
+        ("face encoder", "face", "face_train"), ("face encoder, trained on", "face", "refit"), ("segmenter", "segmenter", "segmenter_train"),
         ("prior", "prior", "prior_train"), ("U-Net and guidance", "unet", "unet"),
         ("U-Net and guidance, to be recognised", "unet", "likeness"),
     ):
