@@ -48,4 +48,8 @@ class FaceEncoder(nn.Module):
         return self.norm(self.project(self.narrow(self.trunk(pixels)).flatten(1)))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return F.normalize(self.features(pixels).float(), dim=1)
+        """In use, the mean of the face and its mirror image, which are one person, brought to unit length."""
+        e = F.normalize(self.features(pixels).float(), dim=1)
+        if self.training:
+            return e
+        return F.normalize(e + F.normalize(self.features(pixels.flip(3)).float(), dim=1), dim=1)
