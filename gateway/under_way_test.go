@@ -67,7 +67,7 @@ func (g *guarded) events(key, name string) (status int, problem <-chan string) {
 	}
 	req.Header.Set("Authorization", "Bearer "+key)
 	req.Close = true
-	res, err := http.DefaultClient.Do(req)
+	res, err := http.DefaultClient.Do(req) //nolint:bodyclose // the goroutine below closes it
 	if err != nil {
 		g.t.Fatal(err)
 	}
