@@ -5,7 +5,9 @@ import (
 	"testing"
 	"time"
 
+	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	priorv1 "github.com/facestudio/facestudio/proto/gen/facestudio/prior/v1"
+	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/jobqueue"
 )
 
@@ -112,6 +114,51 @@ func TestWorkTakenAheadRunsNext(t *testing.T) {
 	}
 	if len(ran) != len(all) {
 		t.Errorf("%d runs of %d calls", len(ran), len(all))
+	}
+}
+
+// What a worker took ahead and did not begin is not blamed when the worker is killed.
+func TestWorkTakenAheadIsNotBlamed(t *testing.T) {
+	s := quick()
+	s.AckWait = 5 * time.Second // on a busy machine, signs of life may be late
+	h := newHouse(t, s)
+	doomed, nc := h.open(s)
+	begun, end := make(chan struct{}, 8), make(chan struct{})
+	calls := 0
+	serve(t, doomed, jobqueue.ServerSettings{Stage: "prior"}, prior{
+		embed: func(context.Context, *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
+			calls++
+			begun <- struct{}{}
+			if calls > 1 {
+				<-end
+			}
+			<-time.After(5 * time.Millisecond)
+			return answer(1), nil
+		},
+	}.register)
+	t.Cleanup(func() { close(end) })
+	if o := receive(t, h.ask(as(within(t, time.Minute), "ada", "first"))); o.err != nil {
+		t.Fatal(o.err)
+	}
+	receive(t, begun)
+	guilty := h.ask(as(within(t, time.Minute), "ada", "guilty"))
+	receive(t, begun)
+	ahead := h.ask(as(within(t, time.Minute), "ada", "ahead"))
+	for inHand(t, h) < 2 {
+		pauseFor(t)
+	}
+	nc.Close()
+	// This worker gives up work that has silenced one.
+	serve(t, h.q, jobqueue.ServerSettings{Stage: "prior", MaxKills: 1}, prior{
+		embed: func(context.Context, *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
+			return answer(2), nil
+		},
+	}.register)
+	if o := receiveWithin(t, time.Minute, ahead); o.err != nil || o.n != 2 {
+		t.Errorf("the call that waited got %d, %v", o.n, o.err)
+	}
+	if o := receiveWithin(t, time.Minute, guilty); !fault.Is(o.err, faultv1.Reason_REASON_ATTEMPTS_EXHAUSTED) {
+		t.Errorf("the call that ran got %d, %v", o.n, o.err)
 	}
 }
 

@@ -6,38 +6,45 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/proto"
 
 	jobqueuev1 "github.com/facestudio/facestudio/proto/gen/facestudio/jobqueue/v1"
 )
 
-// The server counts deliveries, and not how they ended. A worker that lives notes
-// that before it gives a message back; what began and no note tells the end of
-// ended in silence, as if the worker had been killed. That the first delivery
-// began is taken for granted, because a note of each would cost every call a
-// write: later ones are noted, or else work that only lay in the hands of a
-// worker, beside what killed it, would be blamed each time.
+// The server counts deliveries, and knows neither how they ended nor whether the
+// work ever began: it may have waited in the hands of a worker for its turn, or the
+// delivery was lost on its way. So a worker that is about to call the handler writes
+// that down first, and how the delivery ended before it gives the message back. What
+// began and no note tells the end of ended in silence, as if it had killed the
+// worker. What only lay there, beside what killed it, is not blamed.
 
-// tries is how the earlier deliveries of a message ended.
+// tries is what became of the earlier deliveries of a message.
 type tries struct {
+	// began is how many came as far as the handler.
+	began uint64
 	// failed ended with a fault that may pass.
 	failed uint64
-	// silent ended without a word.
+	// silent began, and ended without a word.
 	silent uint64
 }
 
-// sortOut tells how the deliveries before this one ended. A note may count more
-// than there were: a worker that was cut off notes its end late.
-func sortOut(delivered uint64, note *jobqueuev1.Attempts) tries {
-	before := max(delivered, 1) - 1
-	began, told := min(before, 1+note.GetBegun()), note.GetFailed()+note.GetHandedBack()
-	return tries{failed: note.GetFailed(), silent: began - min(told, began)}
+// sortOut reads a note. It may tell more ends than beginnings, because a beginning
+// could not be noted.
+func sortOut(note *jobqueuev1.Attempts) tries {
+	told := note.GetFailed() + note.GetHandedBack()
+	return tries{began: note.GetBegun(), failed: note.GetFailed(), silent: note.GetBegun() - min(told, note.GetBegun())}
 }
 
 // attemptsBytes bounds the bucket of notes, of which there is one for each piece
-// of work that was delivered more than once lately.
+// of work that is in hand or was given back.
 const attemptsBytes = 64 << 20
+
+// noteWorth is how long calls take at least whose first attempt is noted. Shorter
+// ones would wait for the note about as long as they take themselves; a worker that
+// one of them kills at its first attempt is not counted.
+const noteWorth = aheadLeast
 
 // noteTries bounds how often a note meets one that changed under it.
 const noteTries = 4
@@ -64,28 +71,46 @@ func (j *job) attempts(ctx context.Context) (*jobqueuev1.Attempts, uint64, error
 	return note, entry.Revision(), nil
 }
 
-// noteBegin writes down that the handler is called now, once.
+// noteBegin writes down that the handler is about to be called.
 func (j *job) noteBegin(ctx context.Context) error {
-	noted := j.began || j.attempt <= 1
-	j.began = true
-	if noted {
+	if took := j.s.pace.of(j.work.method); j.attempt <= 1 && took != 0 && took < noteWorth {
 		return nil
 	}
+	j.noted = true
 	return j.note(ctx, func(a *jobqueuev1.Attempts) { a.Begun++ })
 }
 
 // noteFailed writes down that this delivery ends with a fault that may pass.
 func (j *job) noteFailed(ctx context.Context) error {
-	return errors.Join(j.noteBegin(ctx), j.note(ctx, func(a *jobqueuev1.Attempts) { a.Failed++ }))
+	return j.note(ctx, func(a *jobqueuev1.Attempts) {
+		if !j.noted {
+			a.Begun++
+		}
+		a.Failed++
+	})
 }
 
 // noteHandedBack writes down that this delivery ends without fault of the work.
-// There is nothing to tell the end of when it did not begin.
+// There is nothing to tell the end of where no beginning is noted.
 func (j *job) noteHandedBack(ctx context.Context) error {
-	if !j.began && j.attempt > 1 {
+	if !j.noted {
 		return nil
 	}
 	return j.note(ctx, func(a *jobqueuev1.Attempts) { a.HandedBack++ })
+}
+
+// forgetNote takes the note of a message away that has left the queue, without
+// waiting for it: one that stays expires.
+func (j *job) forgetNote() {
+	if !j.noted && j.attempt <= 1 {
+		return
+	}
+	marker := nats.NewMsg("$KV." + attemptsName + "." + j.noteKey())
+	marker.Header.Set(operationHeader, "PURGE")
+	marker.Header.Set(jetstream.MsgTTLHeader, markerTTL.String())
+	if err := j.s.q.nc.PublishMsg(marker); err != nil {
+		j.s.settings.Logger.Debug("a note of attempts stays until it expires", "error", err)
+	}
 }
 
 // note writes down how this delivery goes. What began and ends without a note

@@ -2,6 +2,7 @@ package jobqueue_test
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -70,8 +71,49 @@ func TestAttemptsUsedUpMakeADeadLetter(t *testing.T) {
 			t.Errorf("%s is %q", header, got)
 		}
 	}
-	if n := dead.CachedInfo().State.Msgs; n != 1 || h.pending() != 0 {
-		t.Errorf("%d dead letters, %d in the queue", n, h.pending())
+	if n := dead.CachedInfo().State.Msgs; n != 1 {
+		t.Errorf("%d dead letters", n)
+	}
+	for h.pending() > 0 {
+		pauseFor(t)
+	}
+}
+
+// A note is there while the work is in the queue, and no longer.
+func TestNotesGoWithTheirWork(t *testing.T) {
+	h := newHouse(t, quick())
+	js, err := jetstream.New(h.nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	notes, err := js.KeyValue(t.Context(), "attempts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := func() int {
+		keys, err := notes.Keys(t.Context())
+		if err != nil && !errors.Is(err, jetstream.ErrNoKeysFound) {
+			t.Fatal(err)
+		}
+		return len(keys)
+	}
+	began, goOn := make(chan struct{}), make(chan struct{})
+	serve(t, h.q, jobqueue.ServerSettings{Stage: "prior"}, prior{embed: func(context.Context, *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
+		began <- struct{}{}
+		<-goOn
+		return answer(1), nil
+	}}.register)
+	call := h.ask(as(within(t, 10*time.Second), "ada", "one"))
+	receive(t, began)
+	if n := count(); n != 1 {
+		t.Errorf("%d notes of one call that runs", n)
+	}
+	goOn <- struct{}{}
+	if o := receive(t, call); o.err != nil {
+		t.Fatal(o.err)
+	}
+	for count() > 0 {
+		pauseFor(t)
 	}
 }
 

@@ -170,10 +170,16 @@ var errTimeout = errors.New("nothing happened")
 // receive takes a value that has to come.
 func receive[T any](tb testing.TB, from <-chan T) T {
 	tb.Helper()
+	return receiveWithin(tb, 10*time.Second, from)
+}
+
+// receiveWithin is receive for what takes longer.
+func receiveWithin[T any](tb testing.TB, d time.Duration, from <-chan T) T {
+	tb.Helper()
 	select {
 	case v := <-from:
 		return v
-	case <-time.After(10 * time.Second):
+	case <-time.After(d):
 		tb.Fatal(errTimeout)
 		panic("unreachable")
 	}

@@ -25,14 +25,15 @@ type job struct {
 	work work
 	rule rule
 	// unread is why the message is no work that can be read here.
-	unread  error
+	unread error
+	// attempt is how often the message was delivered.
 	attempt uint64
 	// sequence is the number of the message in its stream.
 	sequence uint64
-	// earlier is how the deliveries before this one ended.
+	// earlier is what became of the deliveries before this one.
 	earlier tries
-	// began says that the handler was called.
-	began bool
+	// noted says that it is written down that this one began.
+	noted bool
 	// queued is when the work was published, by the server's clock.
 	queued time.Time
 	// stopping: it came to a worker that does not begin anything.
@@ -115,7 +116,7 @@ func (j *job) prepare() (method, action, *status.Status) {
 		}
 	}
 	if note, _, err := j.attempts(j.ctx); err == nil {
-		j.earlier = sortOut(j.attempt, note)
+		j.earlier = sortOut(note)
 	}
 	arrived.silent = j.earlier.silent
 	arrived.late = j.late()
@@ -168,9 +169,12 @@ func (j *job) perform(m method) (*status.Status, []byte, action) {
 	return j.run(ctx, m)
 }
 
+// number is which attempt this is; the first is 1.
+func (j *job) number() uint64 { return j.earlier.began + 1 }
+
 // endWait tells how long the work waited for this attempt, its first.
 func (j *job) endWait(ctx context.Context) {
-	if j.attempt != 1 || j.queued.IsZero() {
+	if j.number() != 1 || j.queued.IsZero() {
 		return
 	}
 	now := j.s.q.Now()
@@ -195,7 +199,7 @@ func (j *job) unopened(err error) (action, *status.Status) {
 func (j *job) run(ctx context.Context, m method) (*status.Status, []byte, action) {
 	q := j.s.q
 	ctx, span := q.spanOf(ctx, opProcess, j.work.method, toWork, trace.SpanKindConsumer,
-		stage(j.work.address), class(j.work.class), attemptNumber(j.attempt))
+		stage(j.work.address), class(j.work.class), attemptNumber(j.number()))
 	defer span.End()
 	begun := time.Now()
 	call, release := context.WithTimeout(ctx, q.clock.left(j.work.deadline))
@@ -226,7 +230,7 @@ func (j *job) apart(ctx context.Context, m method) ([]byte, error) {
 		defer j.s.apart.RUnlock()
 	}
 	if err := j.noteBegin(ctx); err != nil {
-		j.s.settings.Logger.Warn("beginning not noted", "method", j.work.method, "attempt", j.attempt, "error", err)
+		j.s.settings.Logger.Warn("beginning not noted", "method", j.work.method, "attempt", j.number(), "error", err)
 	}
 	return j.invoke(ctx, m)
 }

@@ -24,7 +24,12 @@ func (j *job) carryOut(ctx context.Context, do action, s *status.Status, respons
 	defer release()
 	if err := j.do(ctx, do, s, response); err != nil {
 		j.s.settings.Logger.Warn("work not settled; it will be delivered again",
-			"method", j.work.method, "attempt", j.attempt, "error", err)
+			"method", j.work.method, "attempt", j.number(), "error", err)
+		return
+	}
+	switch do {
+	case record, settle, drop, quarantine, isolate:
+		j.forgetNote()
 	}
 }
 
@@ -36,14 +41,14 @@ func (j *job) do(ctx context.Context, do action, s *status.Status, response []by
 			response = nil
 		}
 		ctx := context.WithoutCancel(ctx)
-		won, err := j.record(ctx, newResult(s, response, j.attempt, byWorker), lifetime(q.settings, j.rule.owned(), s.Code()))
+		won, err := j.record(ctx, newResult(s, response, j.number(), byWorker), lifetime(q.settings, j.rule.owned(), s.Code()))
 		ctx, release := bounded(ctx)
 		defer release()
 		if err != nil {
-			return errors.Join(err, j.noteFailed(ctx), j.msg.NakWithDelay(backoff(j.s.settings.Backoff, j.attempt, randomSpread())))
+			return errors.Join(err, j.noteFailed(ctx), j.msg.NakWithDelay(backoff(j.s.settings.Backoff, j.number(), randomSpread())))
 		}
 		if won {
-			q.metrics.decided(ctx, j.attempt, ofWork(j.work.address))
+			q.metrics.decided(ctx, j.number(), ofWork(j.work.address))
 		}
 		return j.msg.confirmAck(ctx)
 	case settle, drop:
@@ -107,7 +112,7 @@ func (j *job) quarantine(ctx context.Context, reason string, s *status.Status, m
 		"failed", j.earlier.failed, "silent", j.earlier.silent, "code", s.Code().String())
 	outcome := fault.ToStatus(fault.New(fault.Internal, faultv1.Reason_REASON_ATTEMPTS_EXHAUSTED, "", "%s", message))
 	ttl := lifetime(q.settings, j.rule.owned(), outcome.Code())
-	if _, err := q.create(ctx, j.work.address, j.work.scope, newResult(outcome, nil, j.attempt, byQuarantine), ttl); err != nil {
+	if _, err := q.create(ctx, j.work.address, j.work.scope, newResult(outcome, nil, j.number(), byQuarantine), ttl); err != nil {
 		return err
 	}
 	return j.msg.giveUp(reason)

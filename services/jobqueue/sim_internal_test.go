@@ -32,7 +32,7 @@ type sim struct {
 	// before is what a stale read sees: the outcome that was removed or, for a
 	// new one, none.
 	before map[string]staleView
-	// silences counts deliveries that ended without a word, by message.
+	// silences counts deliveries that began and ended without a word, by message.
 	silences map[uint64]int
 	failures map[uint64]int
 	// cancelled is the keys whose work was cancelled, until somebody asks again.
@@ -190,7 +190,7 @@ func TestSimulation(t *testing.T) {
 		}
 	}
 	// A simulation in which nothing happens shows nothing.
-	for _, what := range []string{"OK", "InvalidArgument", "Canceled", "returned", "killed", "isolate", "quarantine", "handed back", "joined"} {
+	for _, what := range []string{"OK", "InvalidArgument", "Canceled", "returned", "killed", "isolate", "quarantine", "handed back", "joined", "innocent"} {
 		if runs >= 100 && total[what] == 0 {
 			t.Errorf("%q never happened: %v", what, total)
 		}
@@ -220,6 +220,7 @@ func (s *sim) count(total map[string]int) {
 	}
 	for _, w := range s.workers {
 		total["killed"] += w.killed
+		total["innocent"] += w.innocent
 	}
 }
 

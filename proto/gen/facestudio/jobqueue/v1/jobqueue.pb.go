@@ -387,9 +387,9 @@ func (x *Lease) GetLosses() uint64 {
 	return 0
 }
 
-// Attempts is what is known of the earlier deliveries of a work message that was
-// delivered more than once. What it tells no end of ended in silence: the first
-// delivery, and each later one that began.
+// Attempts is what is known of the deliveries of a work message. What began, and it
+// tells no end of, is going on or ended in silence. It is taken away when the message
+// leaves the queue.
 type Attempts struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// When the message was published, nanoseconds since 1970 by the server's
@@ -397,9 +397,10 @@ type Attempts struct {
 	PublishedNs int64 `protobuf:"varint,1,opt,name=published_ns,json=publishedNs,proto3" json:"published_ns,omitempty"`
 	// Deliveries that ended with a fault that may pass.
 	Failed uint64 `protobuf:"varint,2,opt,name=failed,proto3" json:"failed,omitempty"`
-	// Deliveries that a stopping worker handed back.
+	// Deliveries that began and that a stopping worker handed back.
 	HandedBack uint64 `protobuf:"varint,3,opt,name=handed_back,json=handedBack,proto3" json:"handed_back,omitempty"`
-	// Deliveries after the first whose handler was about to be called.
+	// Deliveries whose handler was about to be called. The first is left out where
+	// the method takes less than about 2 ms.
 	Begun         uint64 `protobuf:"varint,4,opt,name=begun,proto3" json:"begun,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
