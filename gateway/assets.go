@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/facestudio/facestudio/gateway/internal/api"
+	"github.com/facestudio/facestudio/gateway/internal/flow"
 	"github.com/facestudio/facestudio/gateway/internal/style"
 	"github.com/facestudio/facestudio/gateway/internal/upload"
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
@@ -44,9 +45,14 @@ func (a *assets) style(ctx context.Context, tenant, name string) (*mediav1.Pictu
 	return record.GetStyle().GetPicture(), err
 }
 
-// serveAssets makes PictureService and StyleService.
-func (s *Service) serveAssets(env Env, shared api.Settings) {
+// serveAssets makes PictureService and StyleService over the stages; queue is what
+// carries the encoder's calls, nil when that keeps no results.
+func (s *Service) serveAssets(env Env, stages flow.Stages, queue *jobqueue.Conn, shared api.Settings) {
+	detector := &flow.Detector{Encoder: stages.Encoder, Bundle: s.bundle}
+	if queue != nil {
+		detector.Forget = queue.Forget
+	}
 	size := func(data []byte) (width, height int, err error) { return imaging.Size(data, imaging.Limits{}) }
-	s.pictures = api.NewPictures(api.PicturesSettings{Settings: shared, Blobs: env.Blobs, Uploads: s.assets.uploads, Size: size})
+	s.pictures = api.NewPictures(api.PicturesSettings{Settings: shared, Blobs: env.Blobs, Uploads: s.assets.uploads, Detect: detector.Detect, Size: size})
 	s.styles = api.NewStyles(api.StylesSettings{Settings: shared, Blobs: env.Blobs, Store: s.assets.styles, Size: size})
 }

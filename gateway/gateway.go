@@ -146,7 +146,7 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 	}
 	s.subjects = s.serveSubjects(env, stages, queue, settings)
 	s.bundles = api.NewBundles(s.bundle, manifest)
-	s.serveAssets(env, settings)
+	s.serveAssets(env, stages, queue, settings)
 	flowing := flow.Settings{
 		Framing: manifest.Framing, Portrait: manifest.Canvas.Default, Similarity: manifest.FaceEncoder.Similarity, Subjects: s.people.embeddings,
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"strconv"
 	"testing"
 
@@ -175,6 +176,20 @@ func TestResourcesOverHTTP(t *testing.T) {
 	r.call(200, "GET", "/v1/"+name, "", nil)
 	if p := r.call(400, "POST", "/v1/pictures?sha256="+fmt.Sprintf("%064d", 0), "image/jpeg", face); p["field"] != "sha256" {
 		t.Errorf("a wrong digest: %v", p)
+	}
+
+	pair, err := os.ReadFile("../../examples/couple.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := r.call(200, "POST", "/v1/pictures:detectPeople", "image/jpeg", pair); len(found["people"].([]any)) != 2 {
+		t.Errorf("two people are %v", found)
+	}
+	if found := r.call(200, "POST", "/v1/pictures:detectPeople", asJSON, fmt.Appendf(nil, `{"picture":{"name":%q}}`, name)); len(found["people"].([]any)) != 1 {
+		t.Errorf("one person is %v", found)
+	}
+	if p := r.call(400, "POST", "/v1/pictures:detectPeople", "image/jpeg", []byte("words")); p["field"] != "picture" {
+		t.Errorf("no picture: %v", p)
 	}
 
 	large := encodedPNG(t, noise(256))

@@ -90,6 +90,14 @@ var assetIntrusions = map[string]intrusion{
 		_, err := c.DeletePicture(ctx, &gatewayv1.DeletePictureRequest{Name: hers.uploaded.GetName()})
 		return err
 	}, noName),
+	"facestudio.gateway.v1.PictureService.DetectPeople": func(ctx context.Context, bob *grpc.ClientConn, hers *owned) error {
+		client := gatewayv1.NewPictureServiceClient(bob)
+		of := func(picture *mediav1.Picture) error {
+			_, err := client.DetectPeople(ctx, &gatewayv1.DetectPeopleRequest{Picture: picture})
+			return err
+		}
+		return errors.Join(wants(of(called(hers.uploaded.GetName())), noName), wants(of(called(hers.style.GetName())), noStyle), wants(of(hers.picture), noPicture))
+	},
 	"facestudio.gateway.v1.PictureService.GetUpload": pictureCall(func(ctx context.Context, c gatewayv1.PictureServiceClient, hers *owned) error {
 		_, err := c.GetUpload(ctx, &gatewayv1.GetUploadRequest{Name: hers.upload.GetName()})
 		return err

@@ -16,6 +16,9 @@ const root = resolve(import.meta.dirname, '../../..');
 /** Path of an example picture. */
 export const face = (name) => join(root, 'examples/faces', `${name}.jpg`);
 
+/** Path of a picture of two people. */
+export const couple = join(root, 'examples/couple.jpg');
+
 /**
  * Starts `facestudio up`, with further arguments if need be; returns its URL, the
  * file of its operator's key, and stop, which fails unless it ends well.

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { face, openPage, startBrowser, startMesh } from './mesh.mjs';
+import { couple, face, openPage, startBrowser, startMesh } from './mesh.mjs';
 
 const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
@@ -111,35 +111,68 @@ test('goes on watching what others, or a page before, began', async () => {
   await page.locator(`[data-name="${(await created.json()).name}"]`).getByText('Cancelled', { exact: true }).waitFor();
 });
 
-test('places people by keyboard and pointer', async () => {
+test('outlines the people of a style picture, and places others on them', async () => {
+  const outlines = page.locator('.canvas .outline');
+  await page.locator('#style input[type=file]').setInputFiles(couple);
+  await outlines.nth(1).waitFor();
+  await page.getByText('2 people are in it.', { exact: true }).first().waitFor();
+  assert.equal(await outlines.count(), 2);
   await page.locator('#people input[type=file]').setInputFiles(face('jun'));
   await page.getByRole('button', { name: '+ Another person' }).click();
   await page.locator('#people input[type=text]').nth(1).fill('Rosa');
   await page.locator('#people input[type=file]').nth(1).setInputFiles(face('rosa'));
-  await page.getByRole('button', { name: /^Use marco/ }).click();
-  const rosa = page.getByRole('button', { name: /^Rosa,/ });
-  await rosa.focus();
-  await page.keyboard.press('ArrowLeft');
-  assert.match(await rosa.getAttribute('aria-label'), /at 46 %, 50 %/);
-  await page.keyboard.press('Delete');
-  assert.match(await rosa.getAttribute('aria-label'), /placed from left to right/);
-  await rosa.hover();
-  const area = await page.locator('.canvas').boundingBox();
-  await page.mouse.down();
-  await page.mouse.move(area.x + area.width / 4, area.y + area.height / 4, { steps: 4 });
-  await page.mouse.up();
-  assert.match(await rosa.getAttribute('aria-label'), /at 25 %, 25 %/);
-  await accessible('two people');
-  await page.getByText('More settings').click();
-  await page.locator('#width').selectOption('256');
 
+  const [jun, rosa] = [/^Person 1,/, /^Rosa,/].map((name) => page.getByRole('button', { name }));
+  const isAt = async (person, where) => assert.match(await person.getAttribute('aria-label'), where);
+  await rosa.focus();
+  for (const [key, where] of [
+    ['ArrowLeft', /on person 2 of 2/], ['ArrowLeft', /on person 1 of 2/], ['Delete', /from left to right/], ['ArrowRight', /on person 1 of 2/],
+  ]) {
+    await page.keyboard.press(key);
+    await isAt(rosa, where);
+  }
+  const drag = async (person, to) => {
+    await person.hover();
+    const box = await to.boundingBox();
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width / 3, box.y + box.height / 3, { steps: 4 });
+    await page.mouse.up();
+  };
+  await drag(rosa, outlines.nth(1));
+  await isAt(rosa, /on person 2 of 2/);
+  // Who is dragged onto somebody who is taken changes places.
+  await drag(jun, outlines.nth(0));
+  await drag(jun, outlines.nth(1));
+  await isAt(jun, /on person 2 of 2/);
+  await isAt(rosa, /on person 1 of 2/);
+  await accessible('two people');
+
+  await page.getByText('More settings').click();
+  await page.getByLabel('Steps').fill('1');
+  await page.locator('#width').selectOption('256');
   const [response] = await Promise.all([page.waitForResponse(/v1\/generations$/), submit()]);
   const created = await response.json();
   assert.equal(response.status(), 200, created.detail);
-  const [jun, asked] = created.subjects;
-  assert.deepEqual([jun.name, jun.photos.length, jun.at], ['Person 1', 1, undefined]);
-  assert.deepEqual([asked.name, asked.photos.length], ['Rosa', 1]);
-  assert.deepEqual([Math.round(asked.at.point.x), Math.round(asked.at.point.y)], [32, 32]);
+  assert.deepEqual(created.subjects.map(({ name, photos }) => [name, photos.length]), [['Person 1', 1], ['Rosa', 1]]);
+  await page.locator(`[data-name="${created.name}"]`).getByText('Done', { exact: true }).waitFor();
+  const { placements } = await (await fetch(`${mesh.url}/v1/${created.name}`)).json();
+  assert.deepEqual(placements.map(({ subject, person }) => [subject, person]), [[1, 0], [0, 1]]);
+});
+
+test('says when nobody is in the style picture, and places by the arrow keys where it is not known', async () => {
+  const wall = await page.evaluate(() => {
+    const canvas = document.createElement('canvas');
+    canvas.getContext('2d').fillRect(0, 0, 300, 150);
+    return canvas.toDataURL('image/png').split(',')[1];
+  });
+  const file = { name: 'wall.png', mimeType: 'image/png', buffer: Buffer.from(wall, 'base64') };
+  await page.getByRole('button', { name: '+ Another person' }).click();
+  await page.locator('#style input[type=file]').setInputFiles(file);
+  await page.getByText('No face was found in it.').first().waitFor();
+  const second = page.getByRole('button', { name: /^Person 2,/ });
+  await second.focus();
+  await page.keyboard.press('ArrowLeft');
+  assert.match(await second.getAttribute('aria-label'), /at 46 %, 50 %/);
 });
 
 test('says what is missing and what is wrong', async () => {

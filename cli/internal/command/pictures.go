@@ -26,7 +26,7 @@ command takes the file of a photo or style picture, pictures/... names it.`,
 		Args: known,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.pictureUploadCommand(), a.pictureShowCommand(), a.pictureDeleteCommand())
+	cmd.AddCommand(a.pictureUploadCommand(), a.pictureShowCommand(), a.picturePeopleCommand(), a.pictureDeleteCommand())
 	return cmd
 }
 
@@ -82,6 +82,46 @@ func (a *app) showPicture(ctx context.Context, mesh *client.Client, name string)
 	row("uploaded", p.GetUpdateTime().AsTime().Local().Format(time.DateTime))
 	row("expires", p.GetExpireTime().AsTime().Local().Format(time.DateTime))
 	return table.Flush()
+}
+
+func (a *app) picturePeopleCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "people picture",
+		Short: "Tell who is in a picture, as --at counts them; a file, pictures/... or styles/...",
+		Args:  exactly(1, "takes one picture"),
+	}
+	return a.styled(cmd, func(ctx context.Context, mesh *client.Client, args []string) error {
+		picture, err := readPhoto(args[0], args[0])
+		if err != nil {
+			return err
+		}
+		found, err := mesh.Uploads.DetectPeople(ctx, &gatewayv1.DetectPeopleRequest{Picture: picture})
+		if err != nil {
+			return err
+		}
+		if a.json {
+			message, err := messageJSON(found)
+			if err != nil {
+				return err
+			}
+			return a.printJSON(message)
+		}
+		if len(found.GetPeople()) == 0 {
+			_, err := fmt.Fprintln(a.out, "nobody was found in it")
+			return err
+		}
+		table := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
+		fmt.Fprintln(table, "PERSON\tFACE X,Y,WIDTH,HEIGHT\tTURNED")
+		for i, person := range found.GetPeople() {
+			turned := "-"
+			if person.Yaw != nil {
+				turned = fmt.Sprintf("%.0f°", person.GetYaw())
+			}
+			b := person.GetBox()
+			fmt.Fprintf(table, "%d\t%.0f,%.0f,%.0f,%.0f\t%s\n", i, b.GetX(), b.GetY(), b.GetWidth(), b.GetHeight(), turned)
+		}
+		return table.Flush()
+	})
 }
 
 func (a *app) pictureDeleteCommand() *cobra.Command {

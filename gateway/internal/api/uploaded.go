@@ -45,13 +45,17 @@ type UploadedBlobs interface {
 
 // PicturesSettings says what Pictures is made of. All fields are needed.
 type PicturesSettings struct {
-	// Settings are those of generations; of them the clock, randomness and the
-	// check of pictures are used.
+	// Settings are those of generations; of them the clock, randomness, and how
+	// pictures are found, checked and dropped are used.
 	Settings
 	// Blobs is where the pictures are kept.
 	Blobs UploadedBlobs
 	// Uploads has those that have not come as a whole.
 	Uploads Uploads
+	// Detect finds the people of a picture that is stored, as a jobqueue.Call in ctx
+	// says for whom. Its faults about the picture have no other field than
+	// "picture".
+	Detect func(ctx context.Context, picture *mediav1.Picture) (*gatewayv1.DetectPeopleResponse, error)
 	// Size returns width and height of a picture that was checked, pixels.
 	Size func(data []byte) (width, height int, err error)
 }

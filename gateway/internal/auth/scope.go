@@ -24,7 +24,7 @@ const (
 	GenerationsRead Scope = "generations:read"
 	// GenerationsWrite creates, cancels and deletes generations and styles.
 	GenerationsWrite Scope = "generations:write"
-	// PicturesRead looks for uploaded pictures.
+	// PicturesRead looks for uploaded pictures, and who is in a picture.
 	PicturesRead Scope = "pictures:read"
 	// PicturesWrite uploads and deletes pictures, at once or in pieces.
 	PicturesWrite Scope = "pictures:write"
@@ -66,6 +66,7 @@ var methods = map[string]Scope{
 	gatewayv1.PictureService_UploadPicture_FullMethodName: PicturesWrite,
 	gatewayv1.PictureService_GetPicture_FullMethodName:    PicturesRead,
 	gatewayv1.PictureService_DeletePicture_FullMethodName: PicturesWrite,
+	gatewayv1.PictureService_DetectPeople_FullMethodName:  PicturesRead,
 	gatewayv1.PictureService_CreateUpload_FullMethodName:  PicturesWrite,
 	gatewayv1.PictureService_GetUpload_FullMethodName:     PicturesWrite,
 	gatewayv1.PictureService_AppendUpload_FullMethodName:  PicturesWrite,

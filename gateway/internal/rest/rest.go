@@ -110,6 +110,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.createPicture(w, r)
 		return
 	}
+	if r.Method == http.MethodPost && r.URL.Path == "/v1/pictures:detectPeople" && isPicture(r) {
+		a.detectPeople(w, r)
+		return
+	}
 	a.mux.ServeHTTP(w, r)
 }
 

@@ -14,6 +14,7 @@ import (
 
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
+	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
 	"github.com/facestudio/facestudio/services/fault"
 )
 
@@ -42,6 +43,24 @@ func (a *API) createPicture(w http.ResponseWriter, r *http.Request) {
 		Data: data, Sha256: r.URL.Query().Get("sha256"),
 	})
 	answer(w, stored, err)
+}
+
+// detectPeople tells who is in the picture that is the body.
+func (a *API) detectPeople(w http.ResponseWriter, r *http.Request) {
+	ctx, err := a.call(r, gatewayv1.PictureService_DetectPeople_FullMethodName)
+	if err != nil {
+		ProblemOf(err).write(w)
+		return
+	}
+	data, err := body(r, "picture", maxPicture)
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	found, err := a.pictures.DetectPeople(ctx, &gatewayv1.DetectPeopleRequest{
+		Picture: &mediav1.Picture{Source: &mediav1.Picture_Data{Data: data}},
+	})
+	answer(w, found, err)
 }
 
 // appendUpload adds the chunk that is the body to an upload, at the place that

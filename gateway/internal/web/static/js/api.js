@@ -36,11 +36,12 @@ async function request(path, options = {}) {
 }
 
 async function call(method, path, body) {
-  const isForm = body instanceof FormData;
+  const isFile = body instanceof Blob;
+  const asIs = body === undefined || body instanceof FormData || isFile;
   const response = await request(path, {
     method,
-    body: body === undefined || isForm ? body : JSON.stringify(body),
-    headers: body === undefined || isForm ? {} : { 'Content-Type': 'application/json' },
+    body: asIs ? body : JSON.stringify(body),
+    headers: asIs && !isFile ? {} : { 'Content-Type': isFile ? 'application/octet-stream' : 'application/json' },
   });
   return response.json();
 }
@@ -54,6 +55,9 @@ export const list = (token, size) =>
 /** Looks at photos of one person without storing anything; pictures are base64. */
 export const checkPhotos = (photos) =>
   call('POST', '/v1/subjects?validateOnly=true', { photos: photos.map((data) => ({ data })) });
+
+/** Tells who is in a picture: { people: [{ box, yaw }], width, height }. */
+export const detectPeople = (file) => call('POST', '/v1/pictures:detectPeople', file);
 
 /** Where a picture of a generation is. */
 export const pictureURL = (name) => `/v1/${name}`;

@@ -489,6 +489,174 @@ func (*DeletePictureResponse) Descriptor() ([]byte, []int) {
 	return file_facestudio_gateway_v1_pictures_proto_rawDescGZIP(), []int{6}
 }
 
+// DetectPeopleRequest brings a picture.
+type DetectPeopleRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The picture: its bytes, or the name of an uploaded one or of a style.
+	Picture       *v1.Picture `protobuf:"bytes,1,opt,name=picture,proto3" json:"picture,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DetectPeopleRequest) Reset() {
+	*x = DetectPeopleRequest{}
+	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DetectPeopleRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DetectPeopleRequest) ProtoMessage() {}
+
+func (x *DetectPeopleRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DetectPeopleRequest.ProtoReflect.Descriptor instead.
+func (*DetectPeopleRequest) Descriptor() ([]byte, []int) {
+	return file_facestudio_gateway_v1_pictures_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *DetectPeopleRequest) GetPicture() *v1.Picture {
+	if x != nil {
+		return x.Picture
+	}
+	return nil
+}
+
+// DetectPeopleResponse tells who is in a picture.
+type DetectPeopleResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The people from left to right, at most 8; empty when nobody is found. Who is
+	// much smaller than the largest is a passer-by and not among them.
+	People []*DetectedPerson `protobuf:"bytes,1,rep,name=people,proto3" json:"people,omitempty"`
+	// Width of the upright picture, pixels.
+	Width int32 `protobuf:"varint,2,opt,name=width,proto3" json:"width,omitempty"`
+	// Height of the upright picture, pixels.
+	Height        int32 `protobuf:"varint,3,opt,name=height,proto3" json:"height,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DetectPeopleResponse) Reset() {
+	*x = DetectPeopleResponse{}
+	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DetectPeopleResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DetectPeopleResponse) ProtoMessage() {}
+
+func (x *DetectPeopleResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DetectPeopleResponse.ProtoReflect.Descriptor instead.
+func (*DetectPeopleResponse) Descriptor() ([]byte, []int) {
+	return file_facestudio_gateway_v1_pictures_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *DetectPeopleResponse) GetPeople() []*DetectedPerson {
+	if x != nil {
+		return x.People
+	}
+	return nil
+}
+
+func (x *DetectPeopleResponse) GetWidth() int32 {
+	if x != nil {
+		return x.Width
+	}
+	return 0
+}
+
+func (x *DetectPeopleResponse) GetHeight() int32 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
+// DetectedPerson is one person of a picture.
+type DetectedPerson struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the person's face is: brows to chin, without hair; pixels of the upright
+	// picture.
+	Box *v1.Box `protobuf:"bytes,1,opt,name=box,proto3" json:"box,omitempty"`
+	// Estimated turn of the person's head, degrees, -90..90: 0 looks into the
+	// camera, above 0 to the picture's right. Unset when it is not known.
+	Yaw           *float32 `protobuf:"fixed32,2,opt,name=yaw,proto3,oneof" json:"yaw,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DetectedPerson) Reset() {
+	*x = DetectedPerson{}
+	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DetectedPerson) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DetectedPerson) ProtoMessage() {}
+
+func (x *DetectedPerson) ProtoReflect() protoreflect.Message {
+	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DetectedPerson.ProtoReflect.Descriptor instead.
+func (*DetectedPerson) Descriptor() ([]byte, []int) {
+	return file_facestudio_gateway_v1_pictures_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *DetectedPerson) GetBox() *v1.Box {
+	if x != nil {
+		return x.Box
+	}
+	return nil
+}
+
+func (x *DetectedPerson) GetYaw() float32 {
+	if x != nil && x.Yaw != nil {
+		return *x.Yaw
+	}
+	return 0
+}
+
 // CreateUploadRequest announces a picture.
 type CreateUploadRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -500,7 +668,7 @@ type CreateUploadRequest struct {
 
 func (x *CreateUploadRequest) Reset() {
 	*x = CreateUploadRequest{}
-	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[7]
+	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -512,7 +680,7 @@ func (x *CreateUploadRequest) String() string {
 func (*CreateUploadRequest) ProtoMessage() {}
 
 func (x *CreateUploadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[7]
+	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -525,7 +693,7 @@ func (x *CreateUploadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateUploadRequest.ProtoReflect.Descriptor instead.
 func (*CreateUploadRequest) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_pictures_proto_rawDescGZIP(), []int{7}
+	return file_facestudio_gateway_v1_pictures_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CreateUploadRequest) GetUpload() *Upload {
@@ -546,7 +714,7 @@ type GetUploadRequest struct {
 
 func (x *GetUploadRequest) Reset() {
 	*x = GetUploadRequest{}
-	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[8]
+	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -558,7 +726,7 @@ func (x *GetUploadRequest) String() string {
 func (*GetUploadRequest) ProtoMessage() {}
 
 func (x *GetUploadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[8]
+	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -571,7 +739,7 @@ func (x *GetUploadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetUploadRequest.ProtoReflect.Descriptor instead.
 func (*GetUploadRequest) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_pictures_proto_rawDescGZIP(), []int{8}
+	return file_facestudio_gateway_v1_pictures_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetUploadRequest) GetName() string {
@@ -596,7 +764,7 @@ type AppendUploadRequest struct {
 
 func (x *AppendUploadRequest) Reset() {
 	*x = AppendUploadRequest{}
-	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[9]
+	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -608,7 +776,7 @@ func (x *AppendUploadRequest) String() string {
 func (*AppendUploadRequest) ProtoMessage() {}
 
 func (x *AppendUploadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[9]
+	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -621,7 +789,7 @@ func (x *AppendUploadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendUploadRequest.ProtoReflect.Descriptor instead.
 func (*AppendUploadRequest) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_pictures_proto_rawDescGZIP(), []int{9}
+	return file_facestudio_gateway_v1_pictures_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AppendUploadRequest) GetName() string {
@@ -656,7 +824,7 @@ type FinishUploadRequest struct {
 
 func (x *FinishUploadRequest) Reset() {
 	*x = FinishUploadRequest{}
-	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[10]
+	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -668,7 +836,7 @@ func (x *FinishUploadRequest) String() string {
 func (*FinishUploadRequest) ProtoMessage() {}
 
 func (x *FinishUploadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[10]
+	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -681,7 +849,7 @@ func (x *FinishUploadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishUploadRequest.ProtoReflect.Descriptor instead.
 func (*FinishUploadRequest) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_pictures_proto_rawDescGZIP(), []int{10}
+	return file_facestudio_gateway_v1_pictures_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *FinishUploadRequest) GetName() string {
@@ -702,7 +870,7 @@ type DeleteUploadRequest struct {
 
 func (x *DeleteUploadRequest) Reset() {
 	*x = DeleteUploadRequest{}
-	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[11]
+	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -714,7 +882,7 @@ func (x *DeleteUploadRequest) String() string {
 func (*DeleteUploadRequest) ProtoMessage() {}
 
 func (x *DeleteUploadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[11]
+	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -727,7 +895,7 @@ func (x *DeleteUploadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteUploadRequest.ProtoReflect.Descriptor instead.
 func (*DeleteUploadRequest) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_pictures_proto_rawDescGZIP(), []int{11}
+	return file_facestudio_gateway_v1_pictures_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DeleteUploadRequest) GetName() string {
@@ -746,7 +914,7 @@ type DeleteUploadResponse struct {
 
 func (x *DeleteUploadResponse) Reset() {
 	*x = DeleteUploadResponse{}
-	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[12]
+	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -758,7 +926,7 @@ func (x *DeleteUploadResponse) String() string {
 func (*DeleteUploadResponse) ProtoMessage() {}
 
 func (x *DeleteUploadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[12]
+	mi := &file_facestudio_gateway_v1_pictures_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -771,7 +939,7 @@ func (x *DeleteUploadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteUploadResponse.ProtoReflect.Descriptor instead.
 func (*DeleteUploadResponse) Descriptor() ([]byte, []int) {
-	return file_facestudio_gateway_v1_pictures_proto_rawDescGZIP(), []int{12}
+	return file_facestudio_gateway_v1_pictures_proto_rawDescGZIP(), []int{15}
 }
 
 var File_facestudio_gateway_v1_pictures_proto protoreflect.FileDescriptor
@@ -809,7 +977,17 @@ const file_facestudio_gateway_v1_pictures_proto_rawDesc = "" +
 	"\x04part\"*\n" +
 	"\x14DeletePictureRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"\x17\n" +
-	"\x15DeletePictureResponse\"L\n" +
+	"\x15DeletePictureResponse\"M\n" +
+	"\x13DetectPeopleRequest\x126\n" +
+	"\apicture\x18\x01 \x01(\v2\x1c.facestudio.media.v1.PictureR\apicture\"\x83\x01\n" +
+	"\x14DetectPeopleResponse\x12=\n" +
+	"\x06people\x18\x01 \x03(\v2%.facestudio.gateway.v1.DetectedPersonR\x06people\x12\x14\n" +
+	"\x05width\x18\x02 \x01(\x05R\x05width\x12\x16\n" +
+	"\x06height\x18\x03 \x01(\x05R\x06height\"[\n" +
+	"\x0eDetectedPerson\x12*\n" +
+	"\x03box\x18\x01 \x01(\v2\x18.facestudio.media.v1.BoxR\x03box\x12\x15\n" +
+	"\x03yaw\x18\x02 \x01(\x02H\x00R\x03yaw\x88\x01\x01B\x06\n" +
+	"\x04_yaw\"L\n" +
 	"\x13CreateUploadRequest\x125\n" +
 	"\x06upload\x18\x01 \x01(\v2\x1d.facestudio.gateway.v1.UploadR\x06upload\"&\n" +
 	"\x10GetUploadRequest\x12\x12\n" +
@@ -822,13 +1000,14 @@ const file_facestudio_gateway_v1_pictures_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\")\n" +
 	"\x13DeleteUploadRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"\x16\n" +
-	"\x14DeleteUploadResponse2\xfa\x06\n" +
+	"\x14DeleteUploadResponse2\xe3\a\n" +
 	"\x0ePictureService\x12b\n" +
 	"\rCreatePicture\x12+.facestudio.gateway.v1.CreatePictureRequest\x1a$.facestudio.gateway.v1.StoredPicture\x12d\n" +
 	"\rUploadPicture\x12+.facestudio.gateway.v1.UploadPictureRequest\x1a$.facestudio.gateway.v1.StoredPicture(\x01\x12\\\n" +
 	"\n" +
 	"GetPicture\x12(.facestudio.gateway.v1.GetPictureRequest\x1a$.facestudio.gateway.v1.StoredPicture\x12j\n" +
-	"\rDeletePicture\x12+.facestudio.gateway.v1.DeletePictureRequest\x1a,.facestudio.gateway.v1.DeletePictureResponse\x12Y\n" +
+	"\rDeletePicture\x12+.facestudio.gateway.v1.DeletePictureRequest\x1a,.facestudio.gateway.v1.DeletePictureResponse\x12g\n" +
+	"\fDetectPeople\x12*.facestudio.gateway.v1.DetectPeopleRequest\x1a+.facestudio.gateway.v1.DetectPeopleResponse\x12Y\n" +
 	"\fCreateUpload\x12*.facestudio.gateway.v1.CreateUploadRequest\x1a\x1d.facestudio.gateway.v1.Upload\x12S\n" +
 	"\tGetUpload\x12'.facestudio.gateway.v1.GetUploadRequest\x1a\x1d.facestudio.gateway.v1.Upload\x12Y\n" +
 	"\fAppendUpload\x12*.facestudio.gateway.v1.AppendUploadRequest\x1a\x1d.facestudio.gateway.v1.Upload\x12`\n" +
@@ -848,7 +1027,7 @@ func file_facestudio_gateway_v1_pictures_proto_rawDescGZIP() []byte {
 	return file_facestudio_gateway_v1_pictures_proto_rawDescData
 }
 
-var file_facestudio_gateway_v1_pictures_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_facestudio_gateway_v1_pictures_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_facestudio_gateway_v1_pictures_proto_goTypes = []any{
 	(*StoredPicture)(nil),         // 0: facestudio.gateway.v1.StoredPicture
 	(*Upload)(nil),                // 1: facestudio.gateway.v1.Upload
@@ -857,48 +1036,58 @@ var file_facestudio_gateway_v1_pictures_proto_goTypes = []any{
 	(*UploadPictureRequest)(nil),  // 4: facestudio.gateway.v1.UploadPictureRequest
 	(*DeletePictureRequest)(nil),  // 5: facestudio.gateway.v1.DeletePictureRequest
 	(*DeletePictureResponse)(nil), // 6: facestudio.gateway.v1.DeletePictureResponse
-	(*CreateUploadRequest)(nil),   // 7: facestudio.gateway.v1.CreateUploadRequest
-	(*GetUploadRequest)(nil),      // 8: facestudio.gateway.v1.GetUploadRequest
-	(*AppendUploadRequest)(nil),   // 9: facestudio.gateway.v1.AppendUploadRequest
-	(*FinishUploadRequest)(nil),   // 10: facestudio.gateway.v1.FinishUploadRequest
-	(*DeleteUploadRequest)(nil),   // 11: facestudio.gateway.v1.DeleteUploadRequest
-	(*DeleteUploadResponse)(nil),  // 12: facestudio.gateway.v1.DeleteUploadResponse
-	(*v1.Blob)(nil),               // 13: facestudio.media.v1.Blob
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
-	(*GetPictureRequest)(nil),     // 15: facestudio.gateway.v1.GetPictureRequest
+	(*DetectPeopleRequest)(nil),   // 7: facestudio.gateway.v1.DetectPeopleRequest
+	(*DetectPeopleResponse)(nil),  // 8: facestudio.gateway.v1.DetectPeopleResponse
+	(*DetectedPerson)(nil),        // 9: facestudio.gateway.v1.DetectedPerson
+	(*CreateUploadRequest)(nil),   // 10: facestudio.gateway.v1.CreateUploadRequest
+	(*GetUploadRequest)(nil),      // 11: facestudio.gateway.v1.GetUploadRequest
+	(*AppendUploadRequest)(nil),   // 12: facestudio.gateway.v1.AppendUploadRequest
+	(*FinishUploadRequest)(nil),   // 13: facestudio.gateway.v1.FinishUploadRequest
+	(*DeleteUploadRequest)(nil),   // 14: facestudio.gateway.v1.DeleteUploadRequest
+	(*DeleteUploadResponse)(nil),  // 15: facestudio.gateway.v1.DeleteUploadResponse
+	(*v1.Blob)(nil),               // 16: facestudio.media.v1.Blob
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*v1.Picture)(nil),            // 18: facestudio.media.v1.Picture
+	(*v1.Box)(nil),                // 19: facestudio.media.v1.Box
+	(*GetPictureRequest)(nil),     // 20: facestudio.gateway.v1.GetPictureRequest
 }
 var file_facestudio_gateway_v1_pictures_proto_depIdxs = []int32{
-	13, // 0: facestudio.gateway.v1.StoredPicture.blob:type_name -> facestudio.media.v1.Blob
-	14, // 1: facestudio.gateway.v1.StoredPicture.update_time:type_name -> google.protobuf.Timestamp
-	14, // 2: facestudio.gateway.v1.StoredPicture.expire_time:type_name -> google.protobuf.Timestamp
-	14, // 3: facestudio.gateway.v1.Upload.create_time:type_name -> google.protobuf.Timestamp
-	14, // 4: facestudio.gateway.v1.Upload.expire_time:type_name -> google.protobuf.Timestamp
+	16, // 0: facestudio.gateway.v1.StoredPicture.blob:type_name -> facestudio.media.v1.Blob
+	17, // 1: facestudio.gateway.v1.StoredPicture.update_time:type_name -> google.protobuf.Timestamp
+	17, // 2: facestudio.gateway.v1.StoredPicture.expire_time:type_name -> google.protobuf.Timestamp
+	17, // 3: facestudio.gateway.v1.Upload.create_time:type_name -> google.protobuf.Timestamp
+	17, // 4: facestudio.gateway.v1.Upload.expire_time:type_name -> google.protobuf.Timestamp
 	1,  // 5: facestudio.gateway.v1.UploadRecord.upload:type_name -> facestudio.gateway.v1.Upload
 	1,  // 6: facestudio.gateway.v1.UploadPictureRequest.upload:type_name -> facestudio.gateway.v1.Upload
-	1,  // 7: facestudio.gateway.v1.CreateUploadRequest.upload:type_name -> facestudio.gateway.v1.Upload
-	3,  // 8: facestudio.gateway.v1.PictureService.CreatePicture:input_type -> facestudio.gateway.v1.CreatePictureRequest
-	4,  // 9: facestudio.gateway.v1.PictureService.UploadPicture:input_type -> facestudio.gateway.v1.UploadPictureRequest
-	15, // 10: facestudio.gateway.v1.PictureService.GetPicture:input_type -> facestudio.gateway.v1.GetPictureRequest
-	5,  // 11: facestudio.gateway.v1.PictureService.DeletePicture:input_type -> facestudio.gateway.v1.DeletePictureRequest
-	7,  // 12: facestudio.gateway.v1.PictureService.CreateUpload:input_type -> facestudio.gateway.v1.CreateUploadRequest
-	8,  // 13: facestudio.gateway.v1.PictureService.GetUpload:input_type -> facestudio.gateway.v1.GetUploadRequest
-	9,  // 14: facestudio.gateway.v1.PictureService.AppendUpload:input_type -> facestudio.gateway.v1.AppendUploadRequest
-	10, // 15: facestudio.gateway.v1.PictureService.FinishUpload:input_type -> facestudio.gateway.v1.FinishUploadRequest
-	11, // 16: facestudio.gateway.v1.PictureService.DeleteUpload:input_type -> facestudio.gateway.v1.DeleteUploadRequest
-	0,  // 17: facestudio.gateway.v1.PictureService.CreatePicture:output_type -> facestudio.gateway.v1.StoredPicture
-	0,  // 18: facestudio.gateway.v1.PictureService.UploadPicture:output_type -> facestudio.gateway.v1.StoredPicture
-	0,  // 19: facestudio.gateway.v1.PictureService.GetPicture:output_type -> facestudio.gateway.v1.StoredPicture
-	6,  // 20: facestudio.gateway.v1.PictureService.DeletePicture:output_type -> facestudio.gateway.v1.DeletePictureResponse
-	1,  // 21: facestudio.gateway.v1.PictureService.CreateUpload:output_type -> facestudio.gateway.v1.Upload
-	1,  // 22: facestudio.gateway.v1.PictureService.GetUpload:output_type -> facestudio.gateway.v1.Upload
-	1,  // 23: facestudio.gateway.v1.PictureService.AppendUpload:output_type -> facestudio.gateway.v1.Upload
-	0,  // 24: facestudio.gateway.v1.PictureService.FinishUpload:output_type -> facestudio.gateway.v1.StoredPicture
-	12, // 25: facestudio.gateway.v1.PictureService.DeleteUpload:output_type -> facestudio.gateway.v1.DeleteUploadResponse
-	17, // [17:26] is the sub-list for method output_type
-	8,  // [8:17] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	18, // 7: facestudio.gateway.v1.DetectPeopleRequest.picture:type_name -> facestudio.media.v1.Picture
+	9,  // 8: facestudio.gateway.v1.DetectPeopleResponse.people:type_name -> facestudio.gateway.v1.DetectedPerson
+	19, // 9: facestudio.gateway.v1.DetectedPerson.box:type_name -> facestudio.media.v1.Box
+	1,  // 10: facestudio.gateway.v1.CreateUploadRequest.upload:type_name -> facestudio.gateway.v1.Upload
+	3,  // 11: facestudio.gateway.v1.PictureService.CreatePicture:input_type -> facestudio.gateway.v1.CreatePictureRequest
+	4,  // 12: facestudio.gateway.v1.PictureService.UploadPicture:input_type -> facestudio.gateway.v1.UploadPictureRequest
+	20, // 13: facestudio.gateway.v1.PictureService.GetPicture:input_type -> facestudio.gateway.v1.GetPictureRequest
+	5,  // 14: facestudio.gateway.v1.PictureService.DeletePicture:input_type -> facestudio.gateway.v1.DeletePictureRequest
+	7,  // 15: facestudio.gateway.v1.PictureService.DetectPeople:input_type -> facestudio.gateway.v1.DetectPeopleRequest
+	10, // 16: facestudio.gateway.v1.PictureService.CreateUpload:input_type -> facestudio.gateway.v1.CreateUploadRequest
+	11, // 17: facestudio.gateway.v1.PictureService.GetUpload:input_type -> facestudio.gateway.v1.GetUploadRequest
+	12, // 18: facestudio.gateway.v1.PictureService.AppendUpload:input_type -> facestudio.gateway.v1.AppendUploadRequest
+	13, // 19: facestudio.gateway.v1.PictureService.FinishUpload:input_type -> facestudio.gateway.v1.FinishUploadRequest
+	14, // 20: facestudio.gateway.v1.PictureService.DeleteUpload:input_type -> facestudio.gateway.v1.DeleteUploadRequest
+	0,  // 21: facestudio.gateway.v1.PictureService.CreatePicture:output_type -> facestudio.gateway.v1.StoredPicture
+	0,  // 22: facestudio.gateway.v1.PictureService.UploadPicture:output_type -> facestudio.gateway.v1.StoredPicture
+	0,  // 23: facestudio.gateway.v1.PictureService.GetPicture:output_type -> facestudio.gateway.v1.StoredPicture
+	6,  // 24: facestudio.gateway.v1.PictureService.DeletePicture:output_type -> facestudio.gateway.v1.DeletePictureResponse
+	8,  // 25: facestudio.gateway.v1.PictureService.DetectPeople:output_type -> facestudio.gateway.v1.DetectPeopleResponse
+	1,  // 26: facestudio.gateway.v1.PictureService.CreateUpload:output_type -> facestudio.gateway.v1.Upload
+	1,  // 27: facestudio.gateway.v1.PictureService.GetUpload:output_type -> facestudio.gateway.v1.Upload
+	1,  // 28: facestudio.gateway.v1.PictureService.AppendUpload:output_type -> facestudio.gateway.v1.Upload
+	0,  // 29: facestudio.gateway.v1.PictureService.FinishUpload:output_type -> facestudio.gateway.v1.StoredPicture
+	15, // 30: facestudio.gateway.v1.PictureService.DeleteUpload:output_type -> facestudio.gateway.v1.DeleteUploadResponse
+	21, // [21:31] is the sub-list for method output_type
+	11, // [11:21] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_facestudio_gateway_v1_pictures_proto_init() }
@@ -911,13 +1100,14 @@ func file_facestudio_gateway_v1_pictures_proto_init() {
 		(*UploadPictureRequest_Upload)(nil),
 		(*UploadPictureRequest_Chunk)(nil),
 	}
+	file_facestudio_gateway_v1_pictures_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_facestudio_gateway_v1_pictures_proto_rawDesc), len(file_facestudio_gateway_v1_pictures_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

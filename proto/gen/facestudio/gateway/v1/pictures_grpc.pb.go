@@ -25,6 +25,7 @@ const (
 	PictureService_UploadPicture_FullMethodName = "/facestudio.gateway.v1.PictureService/UploadPicture"
 	PictureService_GetPicture_FullMethodName    = "/facestudio.gateway.v1.PictureService/GetPicture"
 	PictureService_DeletePicture_FullMethodName = "/facestudio.gateway.v1.PictureService/DeletePicture"
+	PictureService_DetectPeople_FullMethodName  = "/facestudio.gateway.v1.PictureService/DetectPeople"
 	PictureService_CreateUpload_FullMethodName  = "/facestudio.gateway.v1.PictureService/CreateUpload"
 	PictureService_GetUpload_FullMethodName     = "/facestudio.gateway.v1.PictureService/GetUpload"
 	PictureService_AppendUpload_FullMethodName  = "/facestudio.gateway.v1.PictureService/AppendUpload"
@@ -59,6 +60,11 @@ type PictureServiceClient interface {
 	// DeletePicture removes a picture. Generations, subjects and styles that were
 	// made from it keep what they have.
 	DeletePicture(ctx context.Context, in *DeletePictureRequest, opts ...grpc.CallOption) (*DeletePictureResponse, error)
+	// DetectPeople tells who is in a picture, as CreateGeneration sees it when it is
+	// the style picture: where the people are, and by which index a subject is
+	// placed on one. Nobody is no error. It blocks until the picture was looked at,
+	// about a second, and keeps the answer for an hour, not the picture.
+	DetectPeople(ctx context.Context, in *DetectPeopleRequest, opts ...grpc.CallOption) (*DetectPeopleResponse, error)
 	// CreateUpload begins an upload. An unfinished one is dropped after an hour; 16
 	// of a caller may be unfinished at once.
 	CreateUpload(ctx context.Context, in *CreateUploadRequest, opts ...grpc.CallOption) (*Upload, error)
@@ -119,6 +125,16 @@ func (c *pictureServiceClient) DeletePicture(ctx context.Context, in *DeletePict
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DeletePictureResponse)
 	err := c.cc.Invoke(ctx, PictureService_DeletePicture_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *pictureServiceClient) DetectPeople(ctx context.Context, in *DetectPeopleRequest, opts ...grpc.CallOption) (*DetectPeopleResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DetectPeopleResponse)
+	err := c.cc.Invoke(ctx, PictureService_DetectPeople_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -202,6 +218,11 @@ type PictureServiceServer interface {
 	// DeletePicture removes a picture. Generations, subjects and styles that were
 	// made from it keep what they have.
 	DeletePicture(context.Context, *DeletePictureRequest) (*DeletePictureResponse, error)
+	// DetectPeople tells who is in a picture, as CreateGeneration sees it when it is
+	// the style picture: where the people are, and by which index a subject is
+	// placed on one. Nobody is no error. It blocks until the picture was looked at,
+	// about a second, and keeps the answer for an hour, not the picture.
+	DetectPeople(context.Context, *DetectPeopleRequest) (*DetectPeopleResponse, error)
 	// CreateUpload begins an upload. An unfinished one is dropped after an hour; 16
 	// of a caller may be unfinished at once.
 	CreateUpload(context.Context, *CreateUploadRequest) (*Upload, error)
@@ -236,6 +257,9 @@ func (UnimplementedPictureServiceServer) GetPicture(context.Context, *GetPicture
 }
 func (UnimplementedPictureServiceServer) DeletePicture(context.Context, *DeletePictureRequest) (*DeletePictureResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeletePicture not implemented")
+}
+func (UnimplementedPictureServiceServer) DetectPeople(context.Context, *DetectPeopleRequest) (*DetectPeopleResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DetectPeople not implemented")
 }
 func (UnimplementedPictureServiceServer) CreateUpload(context.Context, *CreateUploadRequest) (*Upload, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateUpload not implemented")
@@ -330,6 +354,24 @@ func _PictureService_DeletePicture_Handler(srv interface{}, ctx context.Context,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(PictureServiceServer).DeletePicture(ctx, req.(*DeletePictureRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PictureService_DetectPeople_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DetectPeopleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PictureServiceServer).DetectPeople(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PictureService_DetectPeople_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PictureServiceServer).DetectPeople(ctx, req.(*DetectPeopleRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -442,6 +484,10 @@ var PictureService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeletePicture",
 			Handler:    _PictureService_DeletePicture_Handler,
+		},
+		{
+			MethodName: "DetectPeople",
+			Handler:    _PictureService_DetectPeople_Handler,
 		},
 		{
 			MethodName: "CreateUpload",

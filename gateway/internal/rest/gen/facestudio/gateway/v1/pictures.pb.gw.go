@@ -141,6 +141,33 @@ func local_request_PictureService_DeletePicture_0(ctx context.Context, marshaler
 	return msg, metadata, err
 }
 
+func request_PictureService_DetectPeople_0(ctx context.Context, marshaler runtime.Marshaler, client extGatewayv1.PictureServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extGatewayv1.DetectPeopleRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.DetectPeople(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_PictureService_DetectPeople_0(ctx context.Context, marshaler runtime.Marshaler, server extGatewayv1.PictureServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extGatewayv1.DetectPeopleRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.DetectPeople(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 func request_PictureService_CreateUpload_0(ctx context.Context, marshaler runtime.Marshaler, client extGatewayv1.PictureServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq extGatewayv1.CreateUploadRequest
@@ -396,6 +423,26 @@ func RegisterPictureServiceHandlerServer(ctx context.Context, mux *runtime.Serve
 		}
 		forward_PictureService_DeletePicture_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_PictureService_DetectPeople_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/facestudio.gateway.v1.PictureService/DetectPeople", runtime.WithHTTPPathPattern("/v1/pictures:detectPeople"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_PictureService_DetectPeople_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_PictureService_DetectPeople_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_PictureService_CreateUpload_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -587,6 +634,23 @@ func RegisterPictureServiceHandlerClient(ctx context.Context, mux *runtime.Serve
 		}
 		forward_PictureService_DeletePicture_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_PictureService_DetectPeople_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/facestudio.gateway.v1.PictureService/DetectPeople", runtime.WithHTTPPathPattern("/v1/pictures:detectPeople"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_PictureService_DetectPeople_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_PictureService_DetectPeople_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_PictureService_CreateUpload_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -679,6 +743,7 @@ var (
 	pattern_PictureService_CreatePicture_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "pictures"}, ""))
 	pattern_PictureService_GetPicture_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "pictures", "name"}, ""))
 	pattern_PictureService_DeletePicture_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "pictures", "name"}, ""))
+	pattern_PictureService_DetectPeople_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "pictures"}, "detectPeople"))
 	pattern_PictureService_CreateUpload_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "uploads"}, ""))
 	pattern_PictureService_GetUpload_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "uploads", "name"}, ""))
 	pattern_PictureService_AppendUpload_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2}, []string{"v1", "uploads", "name"}, "append"))
@@ -690,6 +755,7 @@ var (
 	forward_PictureService_CreatePicture_0 = runtime.ForwardResponseMessage
 	forward_PictureService_GetPicture_0    = runtime.ForwardResponseMessage
 	forward_PictureService_DeletePicture_0 = runtime.ForwardResponseMessage
+	forward_PictureService_DetectPeople_0  = runtime.ForwardResponseMessage
 	forward_PictureService_CreateUpload_0  = runtime.ForwardResponseMessage
 	forward_PictureService_GetUpload_0     = runtime.ForwardResponseMessage
 	forward_PictureService_AppendUpload_0  = runtime.ForwardResponseMessage
