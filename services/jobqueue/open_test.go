@@ -52,6 +52,23 @@ func TestOpenNamesWhatDiffers(t *testing.T) {
 	}
 }
 
+// Who watches a record is a consumer of its bucket, of which a server takes 1,000
+// unless it is told otherwise.
+func TestMoreThanAThousandMayWatch(t *testing.T) {
+	h := newHouse(t, quick())
+	js, err := jetstream.New(h.nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	records, err := js.Stream(t.Context(), "KV_records")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if most := records.CachedInfo().Config.MaxConsumers; most < 100_000 {
+		t.Errorf("%d may", most)
+	}
+}
+
 // A server without JetStream, or without room, is named at once.
 func TestOpenNamesAServerThatCannot(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -69,6 +69,10 @@ func deadConfig(s Settings) jetstream.StreamConfig {
 	}
 }
 
+// maxConsumers is how many may watch a bucket at once, in the whole mesh. Unless it
+// is told, a server takes 1,000.
+const maxConsumers = 100_000
+
 // bucketConfig writes out what a key-value bucket is, so that an existing one
 // can be compared with it.
 func bucketConfig(s Settings, name, description string) jetstream.StreamConfig {
@@ -76,7 +80,7 @@ func bucketConfig(s Settings, name, description string) jetstream.StreamConfig {
 		Name: "KV_" + name, Description: description,
 		Subjects: []string{"$KV." + name + ".>"}, Retention: jetstream.LimitsPolicy, Storage: jetstream.FileStorage,
 		Discard: jetstream.DiscardNew, MaxMsgsPerSubject: 1,
-		MaxBytes: s.MaxBytes, Replicas: s.Replicas,
+		MaxBytes: s.MaxBytes, Replicas: s.Replicas, MaxConsumers: maxConsumers,
 		// Forget overwrites single results.
 		AllowRollup: true, DenyDelete: name != resultsName, AllowDirect: true,
 		AllowMsgTTL: true, SubjectDeleteMarkerTTL: markerTTL,
