@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
+	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/rpc"
 )
 
@@ -149,9 +150,10 @@ func idleWatchers(ctx context.Context, f *flood, doing *sync.WaitGroup) error {
 	begun.SetLimit(openAtOnce)
 	for range watchers {
 		begun.Go(func() error {
-			stream, err := f.client.WatchGeneration(of(ctx, "flood"), &gatewayv1.WatchGenerationRequest{Name: f.name})
-			if err == nil {
-				_, err = stream.Recv()
+			stream, err := f.watch(ctx)
+			// A machine that has too much to do is asked again, as clients do.
+			for fault.From(err) != nil && fault.From(err).Retryable {
+				stream, err = f.watch(ctx)
 			}
 			if err != nil {
 				return fmt.Errorf("watch: %w", err)
@@ -165,6 +167,15 @@ func idleWatchers(ctx context.Context, f *flood, doing *sync.WaitGroup) error {
 		})
 	}
 	return begun.Wait()
+}
+
+// watch opens a watch, and returns when it has begun.
+func (f *flood) watch(ctx context.Context) (grpc.ServerStreamingClient[gatewayv1.WatchGenerationResponse], error) {
+	stream, err := f.client.WatchGeneration(of(ctx, "flood"), &gatewayv1.WatchGenerationRequest{Name: f.name})
+	if err == nil {
+		_, err = stream.Recv()
+	}
+	return stream, err
 }
 
 // slowUploads send a picture byte by byte.
