@@ -39,6 +39,7 @@ func assemble(parts [][]byte, schemas, overlay map[string]any) ([]byte, error) {
 	if err := flatten(paths); err != nil {
 		return nil, err
 	}
+	tellIDs(paths)
 	for _, path := range paths {
 		operations, _ := path.(map[string]any)
 		for _, operation := range operations {
@@ -85,6 +86,28 @@ func flatten(paths map[string]any) error {
 		}
 	}
 	return nil
+}
+
+// resource is the form of a name in the description of a field that has one.
+var resource = regexp.MustCompile(`"([a-z]+)/\{[a-z0-9]+\}"`)
+
+// tellIDs describes the parts of paths that are the last part of a name: a field
+// that has the name describes the whole.
+func tellIDs(paths map[string]any) {
+	for _, path := range paths {
+		operations, _ := path.(map[string]any)
+		for _, operation := range operations {
+			o, _ := operation.(map[string]any)
+			parameters, _ := o["parameters"].([]any)
+			for _, parameter := range parameters {
+				p, _ := parameter.(map[string]any)
+				text, _ := p["description"].(string)
+				if of := resource.FindStringSubmatch(text); of != nil && p["in"] == "path" {
+					p["description"] = fmt.Sprintf("The id: what follows `%s/` in the name.", of[1])
+				}
+			}
+		}
+	}
 }
 
 // join adds a document to another; where both say something they must agree, but
