@@ -1,11 +1,13 @@
 """Trains the face encoder on, towards its teacher, in the space that it already has.
 
-What the teacher tells of a photo is mapped by ridge regression into the encoder's own space:
+What the teacher tells of a photo is mapped by ridge regression into the encoder's own space; the few directions
+in which the encoder holds the face's colours, of which a teacher of identities tells nothing, stay its own:
 
-    goal = normalize(t M + b), M and b from min sum |e - t M - b|^2 + r |M|^2
+    goal = normalize((1 - Q Q') (t M + b) + Q Q' e), M and b from min sum |e - t M - b|^2 + r |M|^2,
+    Q an orthonormal basis of W, from min sum |colours - e W - c|^2 + r |W|^2
 
-so that what e_f holds besides who somebody is (noise, the pose, the light) goes, and whatever reads e_f goes
-on to understand it.
+so that what e_f holds besides who somebody is and the tone of the skin (noise, the pose) goes, and whatever reads
+e_f goes on to understand it.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from ..prefetch import ahead
 from ..trainer import Trainer, save, setup
 from . import face
 
-RIDGE = 1e-3  # r, as a share of the mean squared teacher embedding's over all photos
+RIDGE = 1e-3  # r, as a share of the mean square of what is mapped, over all photos
+SKIN = (30, 40, 82, 100)  # left, top, right and bottom of what is mostly skin, in an aligned face
 
 
 def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
@@ -39,7 +42,7 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     rows = rows[data.found[rows] & taught[rows].any(1)]
     encoder = face.load(cfg).to(device)
     t = Trainer(cfg.state("face"), "refit", {"encoder": encoder}, train, minutes, cfg.fresh)
-    goals = torch.from_numpy(goals_of(cfg.state("face"), taught, rows, fresh=t.at == 0)).to(device)
+    goals = torch.from_numpy(goals_of(cfg.state("face"), taught, rows, colours_of(data, rows), fresh=t.at == 0)).to(device)
     forward = compiled(encoder, device)
 
     def make(step: int) -> tuple[np.ndarray, np.ndarray]:
@@ -61,19 +64,32 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     face.embed_all(cfg, data, encoder)
 
 
-def goals_of(folder: Path, taught: np.ndarray, rows: np.ndarray, fresh: bool) -> np.ndarray:
-    """The goals [N,F] of all photos, zero where the teacher has said nothing. The map to them is that of the encoder
-    as it was when the stage began."""
+def goals_of(folder: Path, taught: np.ndarray, rows: np.ndarray, colours: np.ndarray, fresh: bool) -> np.ndarray:
+    """The goals [N,F] of all photos, zero where the teacher has said nothing; colours [R,3] are those of the faces of
+    rows. What leads to them is the encoder as it was when the stage began."""
     at = folder / "refit.npz"
     if fresh or not at.exists():
-        e = np.load(folder / "e_f.npy")[rows].astype(np.float64)
-        told = taught[rows].astype(np.float64)
-        middle, mean = told.mean(0), e.mean(0)
-        told = told - middle
-        ridge = RIDGE * len(rows) / told.shape[1] * np.eye(told.shape[1])
-        linear = np.linalg.solve(told.T @ told + ridge, told.T @ (e - mean))
-        write_arrays(at, linear=linear, middle=middle, mean=mean)
+        e = np.load(folder / "e_f.npy").astype(np.float64)
+        linear, mean = ridge(taught[rows], e[rows])
+        basis = np.linalg.qr(ridge(e[rows], colours)[0])[0]
+        write_arrays(at, linear=linear, mean=mean, basis=basis, kept=e @ basis)
     held = np.load(at)
-    goals = (taught - held["middle"]) @ held["linear"] + held["mean"]
+    goals = taught @ held["linear"] + held["mean"]
+    goals += (held["kept"] - goals @ held["basis"]) @ held["basis"].T
     goals /= np.linalg.norm(goals, axis=1, keepdims=True)
     return (goals * taught.any(1)[:, None]).astype(np.float32)
+
+
+def ridge(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """W [X,Y] and b [Y] with y about x W + b; x of about unit length."""
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    middle, mean = x.mean(0), y.mean(0)
+    x = x - middle
+    w = np.linalg.solve(x.T @ x + RIDGE * len(x) / x.shape[1] * np.eye(x.shape[1]), x.T @ (y - mean))
+    return w, mean - middle @ w
+
+
+def colours_of(data: pictures.Pictures, rows: np.ndarray) -> np.ndarray:
+    """The mean colour [R,3] of the middle of each face, CIE Lab."""
+    left, top, right, bottom = SKIN
+    return np.stack([cv2.cvtColor(np.asarray(data.faces[i])[top:bottom, left:right], cv2.COLOR_RGB2LAB).reshape(-1, 3).mean(0) for i in rows])
