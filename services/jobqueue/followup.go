@@ -72,7 +72,7 @@ func (r *Records) FollowUp(ctx context.Context, s FollowUpSettings, do func(cont
 		atLeast("Lease", s.Lease, 100*time.Millisecond)); err != nil {
 		return err
 	}
-	updates, err := r.rewatch(ctx, ">")
+	updates, err := r.rewatchAll(ctx)
 	if err != nil {
 		return err
 	}

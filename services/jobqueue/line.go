@@ -53,7 +53,7 @@ func NewLine(r *Records, s LineSettings) (*Line, error) {
 // Run watches the records until ctx ends and then returns nil; it returns an
 // error when the watch ends before.
 func (l *Line) Run(ctx context.Context) error {
-	updates, err := l.r.rewatch(ctx, ">")
+	updates, err := l.r.rewatchAll(ctx)
 	if err != nil {
 		return err
 	}

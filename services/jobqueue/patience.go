@@ -42,6 +42,10 @@ func passes(err error) bool {
 	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
 		return api.Code == http.StatusServiceUnavailable || api.ErrorCode == errNoPeers
 	}
+	// The library has two such types, by the interface that was used.
+	if api, ok := errors.AsType[*nats.APIError](err); ok {
+		return api.Code == http.StatusServiceUnavailable
+	}
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) ||
 		errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrDisconnected) ||
 		errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrStreamNotFound) ||

@@ -34,6 +34,7 @@ func TestPatience(t *testing.T) {
 		again bool
 	}{
 		"no leader":          {&jetstream.APIError{Code: 503, ErrorCode: 10008}, true},
+		"no leader to watch": {unavailable(&nats.APIError{Code: 503, ErrorCode: 10008}), true},
 		"too few servers":    {&jetstream.APIError{Code: 400, ErrorCode: errNoPeers}, true},
 		"no answer":          {context.DeadlineExceeded, true},
 		"nobody there":       {nats.ErrNoResponders, true},

@@ -63,6 +63,17 @@ func (r *Records) rewatch(ctx context.Context, keys string) (<-chan change, erro
 	return out, nil
 }
 
+// rewatchAll is rewatch of all records, for who works on them as long as the process
+// runs: it waits for servers that cannot tell at the moment when it begins.
+func (r *Records) rewatchAll(ctx context.Context) (<-chan change, error) {
+	var updates <-chan change
+	err := patiently(ctx, r.q.log, func(ctx context.Context) (err error) {
+		updates, err = r.rewatch(ctx, ">")
+		return err
+	})
+	return updates, err
+}
+
 // errWatchEnded tells that the connection was closed under who watches.
 func errWatchEnded() error { return unavailable(errors.New("the watch of records ended")) }
 

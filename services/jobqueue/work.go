@@ -62,7 +62,7 @@ func (r *Records) Work(ctx context.Context, s WorkSettings, do func(context.Cont
 		s.Fairness.validate()); err != nil {
 		return err
 	}
-	updates, err := r.rewatch(ctx, ">")
+	updates, err := r.rewatchAll(ctx)
 	if err != nil {
 		return err
 	}
