@@ -61,6 +61,7 @@ func TestARollOut(t *testing.T) {
 	}
 	seen.until(t, func(s *traffic) bool { return len(s.published(old, "denoiser")) == 2+held })
 	before.parts["gateway"].kill()
+	asked := seen.published(old, "denoiser")
 	records := recordsOf(t, before)
 	claimed := claims(t, records, names)
 	for died, n := time.Now(), uint64(3); time.Since(died) < lostLease; n++ {
@@ -71,13 +72,13 @@ func TestARollOut(t *testing.T) {
 	}
 	before.start("gateway")
 	seen.until(t, func(s *traffic) bool {
-		joined := 0
-		for _, times := range s.published(old, "denoiser") {
-			if times > 1 {
-				joined++
+		again, answered := s.published(old, "denoiser"), s.recorded()
+		for subject, times := range asked {
+			if answered[keyOf(subject)] == 0 && again[subject] <= times {
+				return false
 			}
 		}
-		return joined == held
+		return true
 	})
 	before.start("denoiser-svc")
 	for _, name := range names {
@@ -269,13 +270,15 @@ func (s *traffic) published(by *bundle.Bundle, stage string) map[string]int {
 func (s *traffic) keys(by *bundle.Bundle, begin string) []string {
 	var found []string
 	for subject := range s.published(by, "") {
-		if key := subject[strings.LastIndexByte(subject, '.')+1:]; strings.HasPrefix(key, begin) {
+		if key := keyOf(subject); strings.HasPrefix(key, begin) {
 			found = append(found, key)
 		}
 	}
 	slices.Sort(found)
 	return found
 }
+
+func keyOf(subject string) string { return subject[strings.LastIndexByte(subject, '.')+1:] }
 
 // recorded is how often each key got a result.
 func (s *traffic) recorded() map[string]int {
