@@ -45,8 +45,8 @@ func TestARollOut(t *testing.T) {
 	waiting := ask(t, after, 2)
 	seen.until(t, func(s *traffic) bool { return len(s.published(next, "denoiser")) == 2 })
 	made(t, before, old, 2)
-	if g := look(t, after, waiting); g.GetState() != gatewayv1.State_STATE_RUNNING {
-		t.Errorf("without a denoiser, %s is %v", waiting, g.GetState())
+	if states := census(t, after.client(), []string{waiting}); states[gatewayv1.State_STATE_RUNNING] != 1 {
+		t.Errorf("without a denoiser, it is %v", states)
 	}
 	after.start("denoiser-svc")
 	ofBundle(t, fetch(t, after.client(), await(t, after.client(), waiting, nil)), next)
@@ -157,15 +157,6 @@ func ask(t *testing.T, mesh *separate, seed uint64) string {
 		t.Fatalf("create: %v", err)
 	}
 	return created.GetName()
-}
-
-func look(t *testing.T, mesh *separate, name string) *gatewayv1.Generation {
-	t.Helper()
-	g, err := mesh.client().GetGeneration(t.Context(), &gatewayv1.GetGenerationRequest{Name: name})
-	if err != nil {
-		t.Fatalf("get %s: %v", name, err)
-	}
-	return g
 }
 
 // made makes a picture, which must be of the bundle.
