@@ -128,6 +128,7 @@ class Likeness:
 
     people: int = 16  # a step, beside train.batch pictures of the paper's loss
     weight: float = 0.3  # of 1 - cosine
+    tone: float = 3.0  # of the squared difference of the skin's mean colour, 0..1, to the person's
     own: float = 0.1  # share that is asked for in the own picture
     style_drop: float = 0.15
     fewest: int = 6  # steps of the sampler's way, of which the prediction that counts is one,

@@ -41,7 +41,8 @@ def requests(tmp_path, monkeypatch):
     np.savez(cfg.state("scenes") / "stylised.npz", latents=np.full((8, C, SIDE, SIDE), 7, np.float16),
              style=np.full((8, D), 7, np.float16), masks=np.ones((8, 1, SIDE, SIDE), np.float16), points=points[:, :1], rows=rows[:, :1])
     held = SimpleNamespace(where=lambda split: np.arange(ROWS), found=np.ones(ROWS, bool), points=np.tile(align.FFHQ_128, (ROWS, 1, 1)),
-                           split=np.full(ROWS, "train"), identity=np.arange(ROWS))
+                           split=np.full(ROWS, "train"), identity=np.arange(ROWS),
+                           faces=np.broadcast_to(np.arange(ROWS, dtype=np.uint8)[:, None, None, None], (ROWS, 112, 112, 3)))
     monkeypatch.setattr(asked.face, "teacher_embeddings", lambda cfg, held: np.eye(ROWS, E + 1, dtype=np.float32))
     return lambda: asked.Requests(cfg, Sized(held), Mix(cfg, Portraits())), cfg.likeness
 
@@ -60,6 +61,7 @@ def test_single_people_are_asked_for_by_their_own_embedding(requests):
     got = make()(32)
     who = got.faces[:, 0, 0].long()
     assert torch.equal(got.wanted, torch.eye(ROWS, E + 1)[who]) and torch.equal(got.picture, torch.arange(32))
+    assert torch.allclose(got.tone, who[:, None] / 255)
     assert got.latent.shape == (32, C, SIDE, SIDE) and torch.equal(got.mask, torch.ones(32, 1, SIDE, SIDE))
 
 
@@ -90,3 +92,13 @@ def test_the_own_face_is_asked_for_where_it_is_to_be(requests):
     make, c = requests
     c.groups, c.own = 1.0, 1.0
     assert torch.equal(make()(4).faces[:, :2, 0], torch.tensor([[0.0, 1.0]]).repeat(2, 1))
+
+
+def test_a_persons_tone_is_the_mean_of_all_photos():
+    faces = np.zeros((4, 112, 112, 3), np.uint8)
+    for i, colour in enumerate(((200, 100, 50), (100, 100, 50), (10, 20, 30), (0, 0, 0))):
+        faces[i] = 255  # hair and background are not skin
+        faces[i, 40:100, 30:82] = colour
+    held = SimpleNamespace(faces=faces, identity=np.array(["ada", "ada", "bob", "cyn"]))
+    got = asked.tones(held, np.array([2, 0, 1]))
+    assert np.allclose(got, np.array([[10, 20, 30], [150, 100, 50], [150, 100, 50]]) / 255)

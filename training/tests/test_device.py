@@ -94,7 +94,7 @@ def test_a_look_at_who_was_made(tiny):
     requests.cfg, requests.device, requests.places = tiny.likeness, GPU, {}
     requests.mix = SimpleNamespace(uniform=lambda *shape: torch.rand(*shape, device=GPU))
     requests.rows, requests.wanted = torch.arange(people, device=GPU), torch.randn(people, 128, device=GPU)
-    requests.place = torch.randn(people, 2, 3, device=GPU)
+    requests.place, requests.tone = torch.randn(people, 2, 3, device=GPU), torch.rand(people, 3, device=GPU)
     requests.draw = SimpleNamespace(
         latents=torch.randn(people, 2, c, 4, 4, device=GPU), style=torch.randn(people, 2, g.image_dim, device=GPU),
         face=torch.randn(people, g.face_dim, device=GPU), photos=torch.arange(people, device=GPU),

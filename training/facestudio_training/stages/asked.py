@@ -11,7 +11,7 @@ from torch import Tensor
 from ..config import Config
 from ..data import align, pictures
 from ..models.teachers import mobilefacenet
-from . import face
+from . import face, refit
 from .mix import Mix, tokens
 
 CROP = 112  # side of the recogniser's pictures
@@ -22,7 +22,7 @@ PORTRAITS = ("moved", "stylised")  # scenes of one person
 class Asked:
     """For B pictures with M faces in all: latent [B,c,h,w], the pictures that lend their style; style [B,D], faces
     [B,N,F] and mask [B,N,h,w] as in Batch; picture [M], which of B a face is in; place [M,2,3], where it is (see
-    crops); wanted [M,E], what the recogniser is to say of it."""
+    crops); wanted [M,E], what the recogniser is to say of it; tone [M,3], the colour of the person's skin, RGB 0..1."""
 
     latent: Tensor
     style: Tensor
@@ -31,6 +31,7 @@ class Asked:
     picture: Tensor
     place: Tensor
     wanted: Tensor
+    tone: Tensor
 
     def context(self, guidance) -> Tensor:
         """Tokens [B,N,T,C]."""
@@ -50,6 +51,9 @@ class Requests:
         wanted = np.zeros((len(held), taught.shape[1]), np.float32)
         wanted[rows] = means(taught, held, rows)
         self.wanted = torch.from_numpy(wanted).to(self.device)
+        tone = np.zeros((len(held), 3), np.float32)
+        tone[rows] = tones(held, rows)
+        self.tone = torch.from_numpy(tone).to(self.device)
         place = np.zeros((len(held), 2, 3), np.float32)
         place[rows] = crops(held.points[rows], self.side, self.side)
         self.place = torch.from_numpy(place).to(self.device)
@@ -81,7 +85,7 @@ class Requests:
         style[self.uniform(people) < self.cfg.style_drop] = 0
         who = self.others(base)
         return Asked(latent, style, self.photos(who)[:, None], latent.new_ones(people, 1, *latent.shape[2:]),
-                     torch.arange(people, device=self.device), place, self.wanted[who])
+                     torch.arange(people, device=self.device), place, self.wanted[who], self.tone[who])
 
     def groups(self, count: int) -> Asked:
         """So many pictures of several people, everybody somebody else; the background goes to one of them."""
@@ -93,7 +97,7 @@ class Requests:
         picture, place = torch.nonzero(there, as_tuple=True)
         return Asked(held["latents"][pick].float(), style, self.photos(who.flatten()).unflatten(0, who.shape) * there[..., None],
                      self.mix.filled(held["masks"][pick].float(), there), picture, self.places["wide"][pick][picture, place],
-                     self.wanted[who[picture, place]])
+                     self.wanted[who[picture, place]], self.tone[who[picture, place]])
 
     def others(self, base: Tensor) -> Tensor:
         """Whose faces are asked for in pictures of these people: at times their own."""
@@ -124,6 +128,16 @@ def means(taught: np.ndarray, held: pictures.Pictures, rows: np.ndarray) -> np.n
     np.add.at(total, inverse, taught[usable])
     total /= np.linalg.norm(total, axis=1, keepdims=True)
     return total[np.searchsorted(names, held.identity[rows])]
+
+
+def tones(held: pictures.Pictures, rows: np.ndarray) -> np.ndarray:
+    """The mean colour [R,3], RGB 0..1, of the skin of each row's person over all these photos."""
+    left, top, right, bottom = refit.SKIN
+    seen = np.stack([np.asarray(held.faces[i])[top:bottom, left:right].mean((0, 1)) for i in rows]) / 255
+    _, inverse, count = np.unique(held.identity[rows], return_inverse=True, return_counts=True)
+    total = np.zeros((len(count), 3))
+    np.add.at(total, inverse, seen)
+    return (total / count[:, None])[inverse]
 
 
 def crops(points: np.ndarray, height: int, width: int) -> np.ndarray:

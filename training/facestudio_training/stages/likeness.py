@@ -25,6 +25,7 @@ from ..trainer import Trainer, setup
 from . import unet, vae
 from .asked import CROP, Asked, Requests, recogniser
 from .mix import Mix
+from .refit import SKIN
 from .sharpen import still
 
 CLIP = 50.0  # of the gradient's norm, nearly all of which is the critics'
@@ -49,10 +50,10 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
         drawn = mix(c.train.batch)
         loss, v = unet.reconstruct(forward, guidance, drawn, alpha, cfg.unet.weight_floor)
         asked = requests(c.people)
-        alike, fooled, judged = verdict(walk(forward, guidance, asked), asked)
+        alike, tone, fooled, judged = verdict(walk(forward, guidance, asked), asked)
         warm = min(1.0, t.at / max(1, c.critic_warmup))  # the critics learn to see first
-        t.step(loss + c.weight * (1 - alike) + warm * c.adversarial * fooled + judged,
-               images=len(drawn.latent) + len(asked.latent), v=v, alike=alike, fooled=fooled, judged=judged)
+        t.step(loss + c.weight * (1 - alike) + c.tone * tone + warm * c.adversarial * fooled + judged,
+               images=len(drawn.latent) + len(asked.latent), v=v, alike=alike, tone=tone, fooled=fooled, judged=judged)
         if time.monotonic() - shown > unet.SHEET_SECONDS:
             unet.sheet(cfg, held, t)
             shown = time.monotonic()
@@ -102,22 +103,26 @@ class Verdict:
         self.decoder = vae.load(cfg)[1].to(device).requires_grad_(False)
         self.recogniser, self.mean, self.std = recogniser(cfg, device)
 
-    def __call__(self, clean: Tensor, asked: Asked) -> tuple[Tensor, Tensor, Tensor]:
-        """Of latents [B,c,h,w]: the mean cosine of their faces to those who were asked for; how far the critics
-        took them for fakes; the critics' own loss (hinge), whose gradient is theirs alone. What is real is what the
+    def __call__(self, clean: Tensor, asked: Asked) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Of latents [B,c,h,w]: the mean cosine of their faces to those who were asked for; how far their skin is from
+        those people's, of which a recogniser tells nothing; how far the critics took
+        them for fakes; the critics' own loss (hinge), whose gradient is theirs alone. What is real is what the
         decoder makes of the pictures that lent their style: a critic of photos would see the decoder first."""
         with autocast(clean.device):
             made = self.decode(clean)
             with torch.no_grad():
                 real = self.decode(asked.latent)
             place = self.wobbled(asked.place)
-            seen, fake = self.recogniser.maps(self.faces(made, asked.picture, place))
+            shown = self.faces(made, asked.picture, place)
+            seen, fake = self.recogniser.maps(shown)
             with torch.no_grad():
                 _, true = self.recogniser.maps(self.faces(real, asked.picture, place))
             picture, face = self.critics["picture"], self.critics["face"]
             fooled = -still(picture, made).float().mean() - still(face, fake).mean()
             judged = hinge(picture(real), picture(made.detach())) + hinge(face(true), face([x.detach() for x in fake]))
-        return (seen.float() * asked.wanted).sum(1).mean(), fooled, judged
+        left, top, right, bottom = SKIN
+        skin = (shown.float() * self.std + self.mean)[:, :, top:bottom, left:right].mean((2, 3))
+        return (seen.float() * asked.wanted).sum(1).mean(), ((skin - asked.tone) ** 2).mean(), fooled, judged
 
     def decode(self, latent: Tensor) -> Tensor:
         return self.decoder(latent.contiguous(memory_format=torch.channels_last)).float().clamp(-1, 1)
