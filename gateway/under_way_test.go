@@ -2,18 +2,11 @@ package gateway_test
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"encoding/json"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -158,22 +151,7 @@ func TestATokenThatExpiresEndsItsCallsUnderWay(t *testing.T) {
 // tokensOf signs tokens of acme as an issuer, and makes a gateway take them.
 func tokensOf(t *testing.T, issuer string) (sign func(expires time.Time) string, take func(*gateway.Auth)) {
 	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: private.Public(), KeyID: "a", Use: "sig"}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "keys.json")
-	if err := os.WriteFile(file, keys, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	signs, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: private, KeyID: "a"}}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	signs, _, file := issuerKeys(t)
 	return func(expires time.Time) string {
 			token, err := jwt.Signed(signs).Claims(map[string]any{
 				"iss": issuer, "aud": "facestudio", "sub": "ada", "tenant": "acme", "scope": "generations:read", "exp": expires.Unix(),

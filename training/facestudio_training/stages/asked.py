@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from ..config import Config
-from ..data import align, pictures
+from ..data import align, pictures, skin
 from ..models.teachers import mobilefacenet
-from . import face, refit
+from . import face
 from .mix import Mix, tokens
 
 CROP = 112  # side of the recogniser's pictures
@@ -132,8 +132,7 @@ def means(taught: np.ndarray, held: pictures.Pictures, rows: np.ndarray) -> np.n
 
 def tones(held: pictures.Pictures, rows: np.ndarray) -> np.ndarray:
     """The mean colour [R,3], RGB 0..1, of the skin of each row's person over all these photos."""
-    left, top, right, bottom = refit.SKIN
-    seen = np.stack([np.asarray(held.faces[i])[top:bottom, left:right].mean((0, 1)) for i in rows]) / 255
+    seen = np.stack([skin.of(np.asarray(held.faces[i])).mean((0, 1)) for i in rows]) / 255
     _, inverse, count = np.unique(held.identity[rows], return_inverse=True, return_counts=True)
     total = np.zeros((len(count), 3))
     np.add.at(total, inverse, seen)

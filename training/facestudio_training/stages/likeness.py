@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..config import Config
-from ..data import pictures
+from ..data import pictures, skin
 from ..device import autocast, compiled, pick
 from ..diffusion import alphas, ancestral, timesteps
 from ..models.critic import Critic, FaceCritic
@@ -25,7 +25,6 @@ from ..trainer import Trainer, setup
 from . import unet, vae
 from .asked import CROP, Asked, Requests, recogniser
 from .mix import Mix
-from .refit import SKIN
 from .sharpen import still
 
 CLIP = 50.0  # of the gradient's norm, nearly all of which is the critics'
@@ -104,10 +103,10 @@ class Verdict:
         self.recogniser, self.mean, self.std = recogniser(cfg, device)
 
     def __call__(self, clean: Tensor, asked: Asked) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Of latents [B,c,h,w]: the mean cosine of their faces to those who were asked for; how far their skin is from
-        those people's, of which a recogniser tells nothing; how far the critics took
-        them for fakes; the critics' own loss (hinge), whose gradient is theirs alone. What is real is what the
-        decoder makes of the pictures that lent their style: a critic of photos would see the decoder first."""
+        """Of latents [B,c,h,w]: the mean cosine of their faces to those who were asked for; how far their skin's colour
+        is from those people's, of which a recogniser tells nothing; how far the critics took them for fakes; the critics'
+        own loss (hinge), whose gradient is theirs alone. What is real is what the decoder makes of the pictures that lent
+        their style: a critic of photos would see the decoder first."""
         with autocast(clean.device):
             made = self.decode(clean)
             with torch.no_grad():
@@ -120,9 +119,8 @@ class Verdict:
             picture, face = self.critics["picture"], self.critics["face"]
             fooled = -still(picture, made).float().mean() - still(face, fake).mean()
             judged = hinge(picture(real), picture(made.detach())) + hinge(face(true), face([x.detach() for x in fake]))
-        left, top, right, bottom = SKIN
-        skin = (shown.float() * self.std + self.mean)[:, :, top:bottom, left:right].mean((2, 3))
-        return (seen.float() * asked.wanted).sum(1).mean(), ((skin - asked.tone) ** 2).mean(), fooled, judged
+        tone = skin.of(shown.float() * self.std + self.mean).mean((2, 3))
+        return (seen.float() * asked.wanted).sum(1).mean(), ((tone - asked.tone) ** 2).mean(), fooled, judged
 
     def decode(self, latent: Tensor) -> Tensor:
         return self.decoder(latent.contiguous(memory_format=torch.channels_last)).float().clamp(-1, 1)

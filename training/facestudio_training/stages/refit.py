@@ -20,7 +20,7 @@ import torch
 from torch.nn import functional as F
 
 from ..config import Config
-from ..data import augment, pictures
+from ..data import augment, pictures, skin
 from ..device import autocast, compiled, pick, workers
 from ..files import write_arrays
 from ..prefetch import ahead
@@ -28,7 +28,6 @@ from ..trainer import Trainer, save, setup
 from . import face
 
 RIDGE = 1e-3  # r, as a share of the mean square of what is mapped, over all photos
-SKIN = (30, 40, 82, 100)  # left, top, right and bottom of what is mostly skin, in an aligned face
 
 
 def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
@@ -90,6 +89,5 @@ def ridge(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def colours_of(data: pictures.Pictures, rows: np.ndarray) -> np.ndarray:
-    """The mean colour [R,3] of the middle of each face, CIE Lab."""
-    left, top, right, bottom = SKIN
-    return np.stack([cv2.cvtColor(np.asarray(data.faces[i])[top:bottom, left:right], cv2.COLOR_RGB2LAB).reshape(-1, 3).mean(0) for i in rows])
+    """The mean colour [R,3] of each face's skin, CIE Lab."""
+    return np.stack([cv2.cvtColor(skin.of(np.asarray(data.faces[i])), cv2.COLOR_RGB2LAB).reshape(-1, 3).mean(0) for i in rows])
