@@ -30,7 +30,7 @@ func TestRetryableFaultsAreTriedAgain(t *testing.T) {
 			return answer(int(n)), nil
 		}
 	}}.register)
-	if o := receive(t, h.ask(as(within(t, 10*time.Second), "ada", "one"))); o.err != nil || o.n != 3 {
+	if o := receive(t, h.ask(as(within(t, time.Minute), "ada", "one"))); o.err != nil || o.n != 3 {
 		t.Errorf("got %v", o)
 	}
 }
@@ -43,7 +43,7 @@ func TestAttemptsUsedUpMakeADeadLetter(t *testing.T) {
 		panic("a bug")
 	}}.register)
 	for range 2 {
-		o := receive(t, h.ask(as(within(t, 10*time.Second), "ada", "one")))
+		o := receive(t, h.ask(as(within(t, time.Minute), "ada", "one")))
 		if status.Code(o.err) != codes.Internal || !fault.Is(o.err, faultv1.Reason_REASON_ATTEMPTS_EXHAUSTED) {
 			t.Errorf("got %v", o.err)
 		}
@@ -103,7 +103,7 @@ func TestNotesGoWithTheirWork(t *testing.T) {
 		<-goOn
 		return answer(1), nil
 	}}.register)
-	call := h.ask(as(within(t, 10*time.Second), "ada", "one"))
+	call := h.ask(as(within(t, time.Minute), "ada", "one"))
 	receive(t, began)
 	if n := count(); n != 1 {
 		t.Errorf("%d notes of one call that runs", n)
@@ -131,7 +131,7 @@ func TestForeignMessagesAreSetAside(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if o := receive(t, h.ask(as(within(t, 10*time.Second), "ada", "one"))); o.err != nil {
+	if o := receive(t, h.ask(as(within(t, time.Minute), "ada", "one"))); o.err != nil {
 		t.Errorf("the worker is gone: %v", o.err)
 	}
 	for h.pending() > 0 {

@@ -34,10 +34,10 @@ func TestCancelStopsARunningStep(t *testing.T) {
 		// A step that ends after the cancel changes nothing.
 		return answer(1), nil
 	}}.register)
-	ctx, cancel := context.WithCancel(as(within(t, 10*time.Second), "ada", "one"))
+	ctx, cancel := context.WithCancel(as(within(t, time.Minute), "ada", "one"))
 	call := h.ask(ctx)
 	receive(t, started)
-	other, span := provider.Tracer("test").Start(as(within(t, 10*time.Second), "ada", "one"), "joins")
+	other, span := provider.Tracer("test").Start(as(within(t, time.Minute), "ada", "one"), "joins")
 	joined := h.ask(other)
 	// A call that comes after the cancel would ask anew.
 	for !published(recorder, span.SpanContext().TraceID()) {
@@ -65,7 +65,7 @@ func published(recorder *tracetest.SpanRecorder, of trace.TraceID) bool {
 
 func TestCancelledWorkIsNotRunAndCanBeAskedForAgain(t *testing.T) {
 	h := newHouse(t, quick())
-	ctx, cancel := context.WithCancel(as(within(t, 10*time.Second), "ada", "one"))
+	ctx, cancel := context.WithCancel(as(within(t, time.Minute), "ada", "one"))
 	call := h.ask(ctx)
 	for h.pending() == 0 {
 		pauseFor(t)
@@ -81,7 +81,7 @@ func TestCancelledWorkIsNotRunAndCanBeAskedForAgain(t *testing.T) {
 	serve(t, h.q, jobqueue.ServerSettings{Stage: "prior"}, prior{embed: func(context.Context, *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
 		return answer(int(runs.Add(1))), nil
 	}}.register)
-	if o := receive(t, h.ask(as(within(t, 10*time.Second), "ada", "one"))); o.err != nil || o.n != 1 {
+	if o := receive(t, h.ask(as(within(t, time.Minute), "ada", "one"))); o.err != nil || o.n != 1 {
 		t.Errorf("the new call got %v", o)
 	}
 }
@@ -100,7 +100,7 @@ func TestLeavingAsALoserOrOnShutdownLeavesTheWorkRunning(t *testing.T) {
 					return nil, ctx.Err()
 				}
 			}}.register)
-			ctx, cancel := context.WithCancelCause(as(within(t, 10*time.Second), "ada", "one"))
+			ctx, cancel := context.WithCancelCause(as(within(t, time.Minute), "ada", "one"))
 			call := h.ask(ctx)
 			receive(t, started)
 			cancel(cause)
@@ -108,7 +108,7 @@ func TestLeavingAsALoserOrOnShutdownLeavesTheWorkRunning(t *testing.T) {
 				t.Errorf("the caller got %v", o.err)
 			}
 			// Whoever takes over joins the work.
-			next := h.ask(as(within(t, 10*time.Second), "ada", "one"))
+			next := h.ask(as(within(t, time.Minute), "ada", "one"))
 			close(goOn)
 			if o := receive(t, next); o.err != nil || o.n != 1 {
 				t.Errorf("the next holder got %v", o)
@@ -137,10 +137,10 @@ func TestCancelOfSharedWorkIsTheCallersAlone(t *testing.T) {
 		}()
 		return out
 	}
-	ctx, cancel := context.WithCancel(as(within(t, 10*time.Second), "ada", ""))
+	ctx, cancel := context.WithCancel(as(within(t, time.Minute), "ada", ""))
 	first := embed(ctx)
 	receive(t, started)
-	second := embed(as(within(t, 10*time.Second), "ada", ""))
+	second := embed(as(within(t, time.Minute), "ada", ""))
 	cancel()
 	if err := receive(t, first); status.Code(err) != codes.Canceled {
 		t.Errorf("the one who left got %v", err)

@@ -25,7 +25,7 @@ func TestAnotherWorkerTakesOverWhenTheLeaseEnds(t *testing.T) {
 	claimed, cause, result := make(chan uint64, 1), make(chan error, 1), make(chan error, 1)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- cut.Records().Work(t.Context(), jobqueue.WorkSettings{Lease: 300 * time.Millisecond}, func(ctx context.Context, c *jobqueue.Claim) error {
+		ended <- cut.Records().Work(t.Context(), jobqueue.WorkSettings{Lease: 2 * time.Second}, func(ctx context.Context, c *jobqueue.Claim) error {
 			claimed <- c.Attempt()
 			<-ctx.Done()
 			cause <- context.Cause(ctx)
@@ -37,7 +37,7 @@ func TestAnotherWorkerTakesOverWhenTheLeaseEnds(t *testing.T) {
 		t.Errorf("the first attempt is %d", n)
 	}
 	done := make(chan uint64, 1)
-	workOn(t, h.q.Records(), jobqueue.WorkSettings{Lease: 300 * time.Millisecond}, func(ctx context.Context, c *jobqueue.Claim) error {
+	workOn(t, h.q.Records(), jobqueue.WorkSettings{}, func(ctx context.Context, c *jobqueue.Claim) error {
 		err := c.Finish(ctx, []byte("by the second"))
 		done <- c.Attempt()
 		return err

@@ -121,7 +121,7 @@ func (b *realBackend) present(key string) bool {
 }
 
 func (b *realBackend) fetch() (string, uint64) {
-	batch, err := b.consumer.Fetch(1, jetstream.FetchMaxWait(2*b.q.settings.AckWait), jetstream.FetchPriorityGroup(workersGroup))
+	batch, err := b.consumer.Fetch(1, jetstream.FetchMaxWait(10*b.q.settings.AckWait), jetstream.FetchPriorityGroup(workersGroup))
 	b.must(err)
 	msg := <-batch.Messages()
 	if msg == nil {

@@ -18,24 +18,29 @@ import (
 
 func TestDeadlinesStopWorkAndAreNotMemoised(t *testing.T) {
 	h := newHouse(t, quick())
-	var runs atomic.Int64
-	stopped := make(chan error, 1)
+	var begun atomic.Int64
+	var patient atomic.Bool
+	stopped := make(chan error, 8)
 	serve(t, h.q, jobqueue.ServerSettings{Stage: "prior"}, prior{embed: func(ctx context.Context, _ *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
-		if n := runs.Add(1); n > 1 {
-			return answer(int(n)), nil
+		begun.Add(1)
+		if patient.Load() {
+			return answer(2), nil
 		}
 		<-ctx.Done()
 		stopped <- context.Cause(ctx)
 		return nil, ctx.Err()
 	}}.register)
-	short := h.ask(as(within(t, 150*time.Millisecond), "ada", "one"))
-	if o := receive(t, short); status.Code(o.err) != codes.DeadlineExceeded || !fault.Is(o.err, faultv1.Reason_REASON_DEADLINE_PASSED) {
-		t.Errorf("the caller got %v", o.err)
+	// On a busy machine a deadline may pass before the step begins: then a longer one.
+	for short := 150 * time.Millisecond; begun.Load() == 0; short *= 2 {
+		if o := receive(t, h.ask(as(within(t, short), "ada", "one"))); status.Code(o.err) != codes.DeadlineExceeded || !fault.Is(o.err, faultv1.Reason_REASON_DEADLINE_PASSED) {
+			t.Fatalf("the caller got %v", o.err)
+		}
 	}
 	if err := receive(t, stopped); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("the step ended with %v", err)
 	}
-	if o := receive(t, h.ask(as(within(t, 10*time.Second), "ada", "one"))); o.err != nil || o.n != 2 {
+	patient.Store(true)
+	if o := receive(t, h.ask(as(within(t, time.Minute), "ada", "one"))); o.err != nil || o.n != 2 {
 		t.Errorf("a later call got %v", o)
 	}
 }
@@ -54,9 +59,9 @@ func TestAJoinedCallOutlivesTheFirstOnesDeadline(t *testing.T) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}}.register)
-	short := h.ask(as(within(t, 2*time.Second), "ada", "one"))
+	short := h.ask(as(within(t, 5*time.Second), "ada", "one"))
 	receive(t, started)
-	long := h.ask(as(within(t, 10*time.Second), "ada", "one"))
+	long := h.ask(as(within(t, time.Minute), "ada", "one"))
 	if o := receive(t, short); status.Code(o.err) != codes.DeadlineExceeded {
 		t.Errorf("the first got %v", o.err)
 	}
@@ -68,11 +73,11 @@ func TestAJoinedCallOutlivesTheFirstOnesDeadline(t *testing.T) {
 
 func TestLateWorkIsNotBegun(t *testing.T) {
 	h := newHouse(t, quick())
-	if o := receive(t, h.ask(as(within(t, time.Second), "ada", "late"))); status.Code(o.err) != codes.DeadlineExceeded {
-		t.Fatalf("the caller got %v", o.err)
-	}
-	if n := h.pending(); n != 1 {
-		t.Fatalf("%d messages wait", n)
+	// On a busy machine a deadline may pass before the work is in the queue.
+	for short := time.Second; h.pending() == 0; short *= 2 {
+		if o := receive(t, h.ask(as(within(t, short), "ada", "late"))); status.Code(o.err) != codes.DeadlineExceeded {
+			t.Fatalf("the caller got %v", o.err)
+		}
 	}
 	ran := make(chan string, 2)
 	serve(t, h.q, jobqueue.ServerSettings{Stage: "prior"}, prior{embed: func(ctx context.Context, _ *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
@@ -80,7 +85,7 @@ func TestLateWorkIsNotBegun(t *testing.T) {
 		ran <- call.Owner
 		return answer(1), nil
 	}}.register)
-	if o := receive(t, h.ask(as(within(t, 10*time.Second), "ada", "in time"))); o.err != nil {
+	if o := receive(t, h.ask(as(within(t, time.Minute), "ada", "in time"))); o.err != nil {
 		t.Fatal(o.err)
 	}
 	if owner := receive(t, ran); owner != "in time" || len(ran) != 0 {

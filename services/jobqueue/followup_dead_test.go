@@ -31,7 +31,7 @@ func TestAFollowUpThatIsGivenUpIsADeadLetterAndCanBeRedriven(t *testing.T) {
 	h := newHouse(t, quick())
 	numbers := make(chan int, 8)
 	works := make(chan bool, 1)
-	follow(t, h.q, jobqueue.FollowUpSettings{Stage: "webhook", Lease: time.Second}, func(_ context.Context, a jobqueue.Attempt) (jobqueue.Followed, error) {
+	follow(t, h.q, jobqueue.FollowUpSettings{Stage: "webhook"}, func(_ context.Context, a jobqueue.Attempt) (jobqueue.Followed, error) {
 		numbers <- a.Number
 		select {
 		case <-works:

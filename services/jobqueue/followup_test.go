@@ -47,7 +47,7 @@ func ended(t *testing.T, q *jobqueue.Queue, id string, up *jobqueuev1.FollowUp) 
 func TestAFollowUpIsRepeatedUntilItIsDone(t *testing.T) {
 	h := newHouse(t, quick())
 	attempts := make(chan jobqueue.Attempt, 8)
-	follow(t, h.q, jobqueue.FollowUpSettings{Lease: 200 * time.Millisecond}, func(_ context.Context, a jobqueue.Attempt) (jobqueue.Followed, error) {
+	follow(t, h.q, jobqueue.FollowUpSettings{}, func(_ context.Context, a jobqueue.Attempt) (jobqueue.Followed, error) {
 		attempts <- a
 		switch a.Number {
 		case 1:
@@ -116,7 +116,7 @@ func TestAnotherProcessGoesOnWithAFollowUp(t *testing.T) {
 	dead := make(chan struct{})
 	go func() {
 		defer close(dead)
-		_ = dying.Records().FollowUp(ctx, jobqueue.FollowUpSettings{Lease: 300 * time.Millisecond}, func(ctx context.Context, a jobqueue.Attempt) (jobqueue.Followed, error) {
+		_ = dying.Records().FollowUp(ctx, jobqueue.FollowUpSettings{Lease: 2 * time.Second}, func(ctx context.Context, a jobqueue.Attempt) (jobqueue.Followed, error) {
 			begun <- a
 			nc.Close()
 			<-ctx.Done()

@@ -23,13 +23,13 @@ func TestForgottenCallsAreComputedAnew(t *testing.T) {
 	conn := h.conn()
 	ask := func(tenant string) {
 		t.Helper()
-		if _, err := encoderv1.NewEncoderServiceClient(conn).EmbedTexts(as(within(t, 10*time.Second), tenant, ""), &encoderv1.EmbedTextsRequest{Texts: []string{"a"}}); err != nil {
+		if _, err := encoderv1.NewEncoderServiceClient(conn).EmbedTexts(as(within(t, time.Minute), tenant, ""), &encoderv1.EmbedTextsRequest{Texts: []string{"a"}}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	forget := func(tenant, text string) {
 		t.Helper()
-		err := conn.Forget(as(within(t, 10*time.Second), tenant, ""), encoderv1.EncoderService_EmbedTexts_FullMethodName, &encoderv1.EmbedTextsRequest{Texts: []string{text}})
+		err := conn.Forget(as(within(t, time.Minute), tenant, ""), encoderv1.EncoderService_EmbedTexts_FullMethodName, &encoderv1.EmbedTextsRequest{Texts: []string{text}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -81,7 +81,7 @@ func TestHostileMessages(t *testing.T) {
 			t.Errorf("got %+v", letter)
 		}
 	}
-	if o := receive(t, h.ask(as(within(t, 10*time.Second), "ada", "one"))); o.err != nil {
+	if o := receive(t, h.ask(as(within(t, time.Minute), "ada", "one"))); o.err != nil {
 		t.Errorf("good work got %v", o.err)
 	}
 }
@@ -139,7 +139,7 @@ func TestWorkOfANewerVersionIsLeftToNewerWorkers(t *testing.T) {
 		return answer(1), nil
 	}}.register)
 	// The one after it is done, so it was met.
-	if o := receive(t, h.ask(as(within(t, 10*time.Second), "ada", "one"))); o.err != nil {
+	if o := receive(t, h.ask(as(within(t, time.Minute), "ada", "one"))); o.err != nil {
 		t.Fatal(o.err)
 	}
 	stop()
@@ -179,7 +179,7 @@ func TestEditedOutcomesAreNobodysAnswer(t *testing.T) {
 		runs++
 		return nil, status.Error(codes.InvalidArgument, strconv.Itoa(runs))
 	}}.register)
-	if o := receive(t, h.ask(as(within(t, 10*time.Second), "ada", "one"))); status.Code(o.err) != codes.InvalidArgument {
+	if o := receive(t, h.ask(as(within(t, time.Minute), "ada", "one"))); status.Code(o.err) != codes.InvalidArgument {
 		t.Fatal(o.err)
 	}
 	keys, err := results.Keys(t.Context())
@@ -189,7 +189,7 @@ func TestEditedOutcomesAreNobodysAnswer(t *testing.T) {
 	if _, err := results.Put(t.Context(), keys[0], []byte("by hand")); err != nil {
 		t.Fatal(err)
 	}
-	if o := receive(t, h.ask(as(within(t, 10*time.Second), "ada", "one"))); status.Convert(o.err).Message() != "2" {
+	if o := receive(t, h.ask(as(within(t, time.Minute), "ada", "one"))); status.Convert(o.err).Message() != "2" {
 		t.Errorf("got %v", o.err)
 	}
 }

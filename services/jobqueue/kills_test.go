@@ -19,9 +19,9 @@ const poison = "poison"
 // poisoned; it never answers that.
 func doomed(t *testing.T, h *house, slots int) (died <-chan struct{}) {
 	t.Helper()
-	q, nc := h.open(quick())
+	q, nc := h.open(brief())
 	end, fell := make(chan struct{}), make(chan struct{}, 1)
-	serve(t, q, jobqueue.ServerSettings{Stage: "prior", Slots: slots}, prior{embed: func(ctx context.Context, _ *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
+	serve(t, q, jobqueue.ServerSettings{Stage: "prior", Slots: slots, Grace: time.Millisecond}, prior{embed: func(ctx context.Context, _ *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
 		if call, _ := jobqueue.CallFrom(ctx); call.Owner != poison {
 			return answer(1), nil
 		}
@@ -35,8 +35,8 @@ func doomed(t *testing.T, h *house, slots int) (died <-chan struct{}) {
 }
 
 func TestWorkThatKillsItsWorkersIsIsolatedAndTheRestGoesOn(t *testing.T) {
-	h := newHouse(t, quick())
-	bad := h.ask(as(within(t, 30*time.Second), "ada", poison))
+	h := newHouse(t, brief())
+	bad := h.ask(as(within(t, time.Minute), "ada", poison))
 	for range 3 {
 		receive(t, doomed(t, h, 1))
 	}
@@ -48,7 +48,7 @@ func TestWorkThatKillsItsWorkersIsIsolatedAndTheRestGoesOn(t *testing.T) {
 		return answer(1), nil
 	}}.register)
 	for i := range 5 {
-		if o := receive(t, h.ask(as(within(t, 10*time.Second), "ada", fmt.Sprint("good", i)))); o.err != nil {
+		if o := receive(t, h.ask(as(within(t, time.Minute), "ada", fmt.Sprint("good", i)))); o.err != nil {
 			t.Errorf("good work got %v", o.err)
 		}
 	}
@@ -67,7 +67,7 @@ func TestWorkThatKillsItsWorkersIsIsolatedAndTheRestGoesOn(t *testing.T) {
 // Handing back is no fault of the work, however often it happens.
 func TestHandingBackIsNoAttempt(t *testing.T) {
 	h := newHouse(t, quick())
-	call := h.ask(as(within(t, 30*time.Second), "ada", "one"))
+	call := h.ask(as(within(t, time.Minute), "ada", "one"))
 	for range 6 {
 		began := make(chan struct{}, 1)
 		stop := serve(t, h.q, jobqueue.ServerSettings{Stage: "prior", Grace: time.Millisecond, MaxAttempts: 2, MaxKills: 2}, prior{embed: func(ctx context.Context, _ *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
@@ -88,11 +88,11 @@ func TestHandingBackIsNoAttempt(t *testing.T) {
 
 // What was only beside the work that kills is not blamed for it.
 func TestBystandersAreNotBlamed(t *testing.T) {
-	h := newHouse(t, quick())
-	bad := h.ask(as(within(t, 30*time.Second), "ada", poison))
-	q, nc := h.open(quick())
+	h := newHouse(t, brief())
+	bad := h.ask(as(within(t, time.Minute), "ada", poison))
+	q, nc := h.open(brief())
 	beside, end := make(chan struct{}, 1), make(chan struct{})
-	serve(t, q, jobqueue.ServerSettings{Stage: "prior", Slots: 2}, prior{embed: func(ctx context.Context, _ *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
+	serve(t, q, jobqueue.ServerSettings{Stage: "prior", Slots: 2, Grace: time.Millisecond}, prior{embed: func(ctx context.Context, _ *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
 		if call, _ := jobqueue.CallFrom(ctx); call.Owner == poison {
 			select {
 			case <-beside:
@@ -107,7 +107,7 @@ func TestBystandersAreNotBlamed(t *testing.T) {
 		return answer(0), nil
 	}}.register)
 	t.Cleanup(func() { close(end) })
-	good := h.ask(as(within(t, 30*time.Second), "ada", "good"))
+	good := h.ask(as(within(t, time.Minute), "ada", "good"))
 	for !nc.IsClosed() {
 		pauseFor(t)
 	}

@@ -13,18 +13,19 @@ import (
 	priorv1 "github.com/facestudio/facestudio/proto/gen/facestudio/prior/v1"
 	"github.com/facestudio/facestudio/services/jobqueue"
 	"github.com/facestudio/facestudio/services/jobqueue/embedded"
+	"github.com/facestudio/facestudio/services/testkit/ports"
 )
 
 func TestWorkOfALostWorkerIsDoneByAnother(t *testing.T) {
-	h := newHouse(t, quick())
-	lost, nc := h.open(quick())
+	h := newHouse(t, brief())
+	lost, nc := h.open(brief())
 	began, end := make(chan struct{}, 1), make(chan struct{})
-	serve(t, lost, jobqueue.ServerSettings{Stage: "prior"}, prior{embed: func(context.Context, *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
+	serve(t, lost, jobqueue.ServerSettings{Stage: "prior", Grace: time.Millisecond}, prior{embed: func(context.Context, *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
 		began <- struct{}{}
 		<-end
 		return answer(1), nil
 	}}.register)
-	call := h.ask(as(within(t, 10*time.Second), "ada", "one"))
+	call := h.ask(as(within(t, time.Minute), "ada", "one"))
 	receive(t, began)
 	nc.Close()
 	serve(t, h.q, jobqueue.ServerSettings{Stage: "prior"}, prior{embed: func(context.Context, *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
@@ -38,15 +39,15 @@ func TestWorkOfALostWorkerIsDoneByAnother(t *testing.T) {
 
 func TestHeartbeatsKeepLongWork(t *testing.T) {
 	s := quick()
-	s.AckWait = 200 * time.Millisecond
+	s.AckWait = 3 * time.Second // on a busy machine, signs of life may be late
 	h := newHouse(t, s)
 	var runs atomic.Int64
 	serve(t, h.q, jobqueue.ServerSettings{Stage: "prior", Slots: 2}, prior{embed: func(context.Context, *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
 		n := runs.Add(1)
-		time.Sleep(3 * s.AckWait) // the work itself
+		time.Sleep(s.AckWait * 4 / 3) // the work itself
 		return answer(int(n)), nil
 	}}.register)
-	if o := receive(t, h.ask(as(within(t, 10*time.Second), "ada", "one"))); o.err != nil || o.n != 1 {
+	if o := receive(t, h.ask(as(within(t, time.Minute), "ada", "one"))); o.err != nil || o.n != 1 {
 		t.Errorf("got %v", o)
 	}
 	if n := runs.Load(); n != 1 {
@@ -60,7 +61,9 @@ func TestStoppingFinishesOrHandsBack(t *testing.T) {
 		want  int
 	}{"finishes": {10 * time.Second, 1}, "hands back": {time.Millisecond, 2}} {
 		t.Run(name, func(t *testing.T) {
-			h := newHouse(t, jobqueue.Settings{MaxBytes: 64 << 20})
+			s := quick()
+			s.AckWait = time.Hour // nobody notices a worker's silence meanwhile
+			h := newHouse(t, s)
 			began, end := make(chan struct{}, 1), make(chan struct{})
 			stop := serve(t, h.q, jobqueue.ServerSettings{Stage: "prior", Grace: c.grace}, prior{embed: func(ctx context.Context, _ *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
 				began <- struct{}{}
@@ -71,7 +74,7 @@ func TestStoppingFinishesOrHandsBack(t *testing.T) {
 					return nil, ctx.Err()
 				}
 			}}.register)
-			call := h.ask(as(within(t, 10*time.Second), "ada", "one"))
+			call := h.ask(as(within(t, time.Minute), "ada", "one"))
 			receive(t, began)
 			var stopping sync.WaitGroup
 			stopping.Go(stop)
@@ -82,7 +85,6 @@ func TestStoppingFinishesOrHandsBack(t *testing.T) {
 			serve(t, h.q, jobqueue.ServerSettings{Stage: "prior"}, prior{embed: func(context.Context, *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
 				return answer(2), nil
 			}}.register)
-			// The silence of a worker would be noticed after 5 seconds only.
 			if o := receive(t, call); o.err != nil || o.n != c.want {
 				t.Errorf("got %v", o)
 			}
@@ -102,7 +104,7 @@ func TestCallsOutliveTheirConnection(t *testing.T) {
 		<-goOn
 		return answer(1), nil
 	}}.register)
-	call := (&house{t: t, q: caller}).ask(as(within(t, 20*time.Second), "ada", "one"))
+	call := (&house{t: t, q: caller}).ask(as(within(t, time.Minute), "ada", "one"))
 	receive(t, began)
 	// Done while the caller is away: nobody tells it.
 	if err := nc.ForceReconnect(); err != nil {
@@ -116,7 +118,7 @@ func TestCallsOutliveTheirConnection(t *testing.T) {
 
 func TestWorkOutlivesARestartOfTheServer(t *testing.T) {
 	dir := t.TempDir()
-	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: dir, Listen: "127.0.0.1:0"})
+	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: dir, Listen: ports.Address(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +137,7 @@ func TestWorkOutlivesARestartOfTheServer(t *testing.T) {
 		return q
 	}
 	calls := &house{t: t, q: connect()}
-	waiting := calls.ask(as(within(t, 20*time.Second), "ada", "waits for its worker"))
+	waiting := calls.ask(as(within(t, time.Minute), "ada", "waits for its worker"))
 	began, goOn := make(chan struct{}, 8), make(chan struct{})
 	serve(t, connect(), jobqueue.ServerSettings{Stage: "prior", Slots: 2}, prior{embed: func(ctx context.Context, _ *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
 		began <- struct{}{}
@@ -147,7 +149,7 @@ func TestWorkOutlivesARestartOfTheServer(t *testing.T) {
 		}
 	}}.register)
 	receive(t, began)
-	running := calls.ask(as(within(t, 20*time.Second), "ada", "runs"))
+	running := calls.ask(as(within(t, time.Minute), "ada", "runs"))
 	receive(t, began)
 	records := calls.q.Records()
 	create(t, records, jobqueue.RecordKey{Tenant: "ada", ID: "one"}, record("a"))

@@ -169,7 +169,7 @@ func TestManyProcessesOpenAtOnce(t *testing.T) {
 			}}.register)
 		}
 		h.q = q
-		if _, err := encoderv1.NewEncoderServiceClient(h.conn()).EmbedTexts(as(within(t, 10*time.Second), "ada", ""), &encoderv1.EmbedTextsRequest{Texts: []string{"a"}}); err != nil {
+		if _, err := encoderv1.NewEncoderServiceClient(h.conn()).EmbedTexts(as(within(t, time.Minute), "ada", ""), &encoderv1.EmbedTextsRequest{Texts: []string{"a"}}); err != nil {
 			t.Fatal(err)
 		}
 	}

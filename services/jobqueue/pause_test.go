@@ -19,7 +19,7 @@ func TestPausedStagesGetNoWorkUntilTheyAreResumed(t *testing.T) {
 		return answer(1), nil
 	}}
 	stop := serve(t, h.q, jobqueue.ServerSettings{Stage: "prior"}, handler.register)
-	if o := receive(t, h.ask(as(within(t, 10*time.Second), "ada", "before"))); o.err != nil {
+	if o := receive(t, h.ask(as(within(t, time.Minute), "ada", "before"))); o.err != nil {
 		t.Fatal(o.err)
 	}
 	receive(t, ran)
@@ -30,7 +30,7 @@ func TestPausedStagesGetNoWorkUntilTheyAreResumed(t *testing.T) {
 	// A worker that starts meanwhile is paused too.
 	stop()
 	serve(t, h.q, jobqueue.ServerSettings{Stage: "prior"}, handler.register)
-	call := h.ask(as(within(t, 20*time.Second), "ada", "meanwhile"))
+	call := h.ask(as(within(t, time.Minute), "ada", "meanwhile"))
 	for h.pending() == 0 {
 		pauseFor(t)
 	}

@@ -92,7 +92,7 @@ func TestListIsOfOneTenantTheNewestFirst(t *testing.T) {
 
 func TestTerminalRecordsExpire(t *testing.T) {
 	s := quick()
-	s.RecordTTL = time.Second
+	s.RecordTTL = 3 * time.Second
 	h := newHouse(t, s)
 	r, key := h.q.Records(), jobqueue.RecordKey{Tenant: "ada", ID: "one"}
 	create(t, r, key, record("a"))

@@ -57,7 +57,7 @@ func TestNothingIsInTheClear(t *testing.T) {
 	stop := serve(t, h.q, jobqueue.ServerSettings{Stage: "prior", MaxAttempts: 1}, prior{embed: func(context.Context, *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
 		panic("a bug")
 	}}.register)
-	ctx := jobqueue.WithCall(within(t, 10*time.Second), jobqueue.Call{Tenant: "ada", Owner: "one", Record: "7"})
+	ctx := jobqueue.WithCall(within(t, time.Minute), jobqueue.Call{Tenant: "ada", Owner: "one", Record: "7"})
 	stream, err := denoiserv1.NewDenoiserServiceClient(h.conn()).Denoise(ctx, &denoiserv1.DenoiseRequest{Style: picture})
 	if err != nil {
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func TestMovedBytesAreRefused(t *testing.T) {
 func TestForgottenWorkCannotBeRead(t *testing.T) {
 	h := newHouse(t, quick())
 	key := jobqueue.RecordKey{Tenant: "ada", ID: "7"}
-	ctx := jobqueue.WithCall(within(t, 20*time.Second), jobqueue.Call{Tenant: "ada", Owner: "one", Record: "7"})
+	ctx := jobqueue.WithCall(within(t, time.Minute), jobqueue.Call{Tenant: "ada", Owner: "one", Record: "7"})
 	runs := 0
 	stop := serve(t, h.q, jobqueue.ServerSettings{Stage: "prior"}, prior{embed: func(context.Context, *priorv1.EmbedImageRequest) (*priorv1.EmbedImageResponse, error) {
 		runs++
@@ -155,7 +155,7 @@ func TestForgottenWorkCannotBeRead(t *testing.T) {
 		t.Fatalf("got %+v", o)
 	}
 	stop()
-	waiting := jobqueue.WithCall(within(t, 20*time.Second), jobqueue.Call{Tenant: "ada", Owner: "two", Record: "7"})
+	waiting := jobqueue.WithCall(within(t, time.Minute), jobqueue.Call{Tenant: "ada", Owner: "two", Record: "7"})
 	other := h.ask(waiting)
 	for h.pending() == 0 {
 		pauseFor(t)
@@ -218,7 +218,7 @@ func TestKeysOfRecordsThatAreGoneAreSwept(t *testing.T) {
 // longer.
 func TestRewrittenRecordsExpireAsBefore(t *testing.T) {
 	s := quick()
-	s.RecordTTL = 2 * time.Second
+	s.RecordTTL = 5 * time.Second
 	h := newHouse(t, s)
 	r := h.q.Records()
 	key := jobqueue.RecordKey{Tenant: "ada", ID: "1"}
@@ -300,7 +300,7 @@ func TestDestroyedKeysAreForgottenElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	for {
-		_, _, err := other.Ring().Open(within(t, 10*time.Second), "ada", at, box)
+		_, _, err := other.Ring().Open(within(t, time.Minute), "ada", at, box)
 		if errors.Is(err, seal.ErrDestroyed) {
 			return
 		}

@@ -18,7 +18,7 @@ func TestOneTraceGoesThroughTheQueue(t *testing.T) {
 	s.Tracer = provider
 	h := newHouse(t, s)
 	stop := serve(t, h.q, jobqueue.ServerSettings{Stage: "prior"}, prior{embed: noop}.register)
-	ctx, root := provider.Tracer("test").Start(as(within(t, 5*time.Second), "ada", "one"), "root")
+	ctx, root := provider.Tracer("test").Start(as(within(t, time.Minute), "ada", "one"), "root")
 	if o := receive(t, h.ask(ctx)); o.err != nil {
 		t.Fatal(o.err)
 	}

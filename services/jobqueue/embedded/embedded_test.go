@@ -15,7 +15,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func start(t *testing.T, s embedded.Settings) *embedded.Server {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	srv, err := embedded.Start(ctx, s)
 	if err != nil {
@@ -47,7 +47,7 @@ func TestServesThisProcessAndOnLoopback(t *testing.T) {
 	if err := outside.Publish("hello", nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := sub.NextMsg(5 * time.Second); err != nil {
+	if _, err := sub.NextMsg(time.Minute); err != nil {
 		t.Fatal(err)
 	}
 }
