@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/facestudio/facestudio/services/testkit"
+	"github.com/facestudio/facestudio/services/testkit/ports"
 )
 
 // each is how many there are of every program in the arena.
@@ -60,9 +61,9 @@ func newArena(t *testing.T) *arena {
 	if a.js, err = jetstream.New(a.servers.connect()); err != nil {
 		t.Fatal(err)
 	}
-	ports := freePorts(t, len(programs)*each)
+	free := ports.Free(t, len(programs)*each)
 	for i, name := range a.programs() {
-		a.fixed[name] = ports[i]
+		a.fixed[name] = free[i]
 		a.links[name] = newLink(t, a.servers.ports)
 		a.begin(name)
 	}

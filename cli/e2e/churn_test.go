@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	"github.com/facestudio/facestudio/services/rpc"
+	"github.com/facestudio/facestudio/services/testkit/ports"
 )
 
 // churnDuration is the environment variable of TestChurn.
@@ -33,7 +33,7 @@ func TestChurn(t *testing.T) {
 			t.Fatalf("%s: %v", churnDuration, err)
 		}
 	}
-	metrics := fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1)[0])
+	metrics := ports.Address(t)
 	up := launch(t, "facestudio", append(upArgs(t, t.TempDir()), "--metrics-listen", metrics)...)
 	draw := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // to be repeated
 	var lives atomic.Int64

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/facestudio/facestudio/services/testkit"
+	"github.com/facestudio/facestudio/services/testkit/ports"
 	"github.com/facestudio/facestudio/services/worker"
 )
 
@@ -39,7 +38,7 @@ const (
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	c := &cluster{t: t, dir: t.TempDir(), config: filepath.Join(testkit.Root(t), "deploy", "nats", "server.conf")}
-	c.ports, c.routes = freePorts(t, 3), freePorts(t, 3)
+	c.ports, c.routes = ports.Free(t, 3), ports.Free(t, 3)
 	ca := newAuthority(t)
 	ca.write(c.file(clientCA))
 	for _, name := range []string{meshCert, peopleCert} {
@@ -138,22 +137,6 @@ func (c *cluster) leader(ctx context.Context, js jetstream.JetStream, stream str
 	}
 	c.t.Fatalf("stream %s has no leader", stream)
 	return 0
-}
-
-// freePorts are ports of loopback that nobody listens on at the moment, below
-// those that systems give to outgoing connections.
-func freePorts(t *testing.T, n int) []int {
-	t.Helper()
-	ports := make([]int, 0, n)
-	for len(ports) < n {
-		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000))) //nolint:gosec // any free one
-		if err != nil {
-			continue
-		}
-		defer func() { _ = l.Close() }()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port) //nolint:forcetypeassert // tcp was asked for
-	}
-	return ports
 }
 
 // Nobody without a certificate of the authority gets in, and people see the

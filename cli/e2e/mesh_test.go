@@ -15,6 +15,7 @@ import (
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	"github.com/facestudio/facestudio/services/rpc"
 	"github.com/facestudio/facestudio/services/testkit"
+	"github.com/facestudio/facestudio/services/testkit/ports"
 	"github.com/facestudio/facestudio/services/worker"
 )
 
@@ -83,7 +84,7 @@ func inSeparateProcesses(t *testing.T, change ...func(*separate)) *separate {
 		do(s)
 	}
 	if s.nats == nil {
-		s.startNATS("127.0.0.1:0")
+		s.startNATS(ports.Address(t))
 	}
 	for _, name := range programs {
 		s.start(name)
@@ -111,7 +112,7 @@ func (s *separate) restartNATS() {
 // start starts a program, or starts it again where it listened before.
 func (s *separate) start(name string) {
 	s.t.Helper()
-	listen := "127.0.0.1:0"
+	listen := ports.Address(s.t)
 	if before, ok := s.parts[name]; ok {
 		listen = before.listen
 	}

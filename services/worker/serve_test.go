@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"testing"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/facestudio/facestudio/services/jobqueue"
 	"github.com/facestudio/facestudio/services/jobqueue/embedded"
 	"github.com/facestudio/facestudio/services/rpc"
+	"github.com/facestudio/facestudio/services/testkit/ports"
 	"github.com/facestudio/facestudio/services/worker"
 )
 
@@ -37,17 +37,6 @@ func (s *stage) Close() error {
 	return nil
 }
 
-// freeAddress is a loopback address that nobody listens on for the moment.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
 func startNATS(t *testing.T) *embedded.Server {
 	t.Helper()
 	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
@@ -60,7 +49,7 @@ func startNATS(t *testing.T) *embedded.Server {
 
 func health(t *testing.T, conn *grpc.ClientConn) healthv1.HealthCheckResponse_ServingStatus {
 	t.Helper()
-	ctx, done := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, done := context.WithTimeout(t.Context(), time.Minute)
 	defer done()
 	stream, err := healthv1.NewHealthClient(conn).Watch(ctx, &healthv1.HealthCheckRequest{}, grpc.WaitForReady(true))
 	if err != nil {
@@ -79,7 +68,7 @@ func health(t *testing.T, conn *grpc.ClientConn) healthv1.HealthCheckResponse_Se
 
 func TestAStageServesTheQueueAndPlainCallsAndFinishesItsWork(t *testing.T) {
 	server := startNATS(t)
-	address := freeAddress(t)
+	address := ports.Address(t)
 	c, err := configured(t, "--nats-url", server.URL(), "--listen", address, "--grace=20s")
 	if err != nil {
 		t.Fatal(err)
@@ -165,8 +154,8 @@ func TestAStageThatDoesNotBuildStopsTheProcess(t *testing.T) {
 }
 
 func TestConnectWaitsForNATSAndNoticesItsLoss(t *testing.T) {
-	address := freeAddress(t)
-	m := worker.Mesh{NATSURL: "nats://" + address, NATSWait: 20 * time.Second}
+	address := ports.Address(t)
+	m := worker.Mesh{NATSURL: "nats://" + address, NATSWait: time.Minute}
 	states := make(chan bool, 16)
 	type connected struct {
 		nc  *nats.Conn

@@ -118,7 +118,7 @@ func TestAWrongStartNamesWhatIsWrong(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			err = worker.Run(ctx, "test-svc", c, build)
 			if err == nil || !strings.Contains(err.Error(), test.names) {
