@@ -108,7 +108,7 @@ func TestTheEndIsToldWhateverDies(t *testing.T) {
 		t.Fatalf("got %v, %v", g.GetWebhook(), err)
 	}
 	first := hear(t, messages)
-	failed := m.delivery(client, g.GetName(), func(w *gatewayv1.WebhookDelivery) bool { return w.GetAttempts() == 1 })
+	failed := m.delivery(client, g.GetName(), func(w *gatewayv1.WebhookDelivery) bool { return w.GetAttempts() > 0 })
 	if failed.GetLastError() != "the receiver answered 503" || failed.GetNextAttemptTime() == nil || failed.GetId() != first.id {
 		t.Errorf("after the first attempt: %v", failed)
 	}
@@ -124,7 +124,11 @@ func TestTheEndIsToldWhateverDies(t *testing.T) {
 	})
 	// Who names no receiver has the operator's.
 	after := m.create(client)
-	if got := hear(t, messages); after.GetWebhook().GetUrl() != url+"/default" || got.id != after.GetWebhook().GetId() {
+	got := hear(t, messages)
+	for got.id == first.id { // told more than once, as may be
+		got = hear(t, messages)
+	}
+	if after.GetWebhook().GetUrl() != url+"/default" || got.id != after.GetWebhook().GetId() {
 		t.Errorf("told %v, wanted %v", got, after.GetWebhook())
 	}
 }

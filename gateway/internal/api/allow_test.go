@@ -83,6 +83,8 @@ func (brokenBlobs) Put(context.Context, string, string, []byte, string) (*mediav
 
 func TestARefusedRequestGivesBackWhatItTook(t *testing.T) {
 	h := open(t)
+	day := time.Now() // and stays
+	h.now = func() time.Time { return day }
 	line, err := jobqueue.NewLine(h.queue.Records(), jobqueue.LineSettings{Bundle: served})
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +98,7 @@ func TestARefusedRequestGivesBackWhatItTook(t *testing.T) {
 			t.Fatalf("got %v", err)
 		}
 	}
-	if n := h.used(t, time.Now()); n != 0 {
+	if n := h.used(t, day); n != 0 {
 		t.Errorf("%d are used", n)
 	}
 	s := h.serve(h.blobs)
@@ -106,7 +108,7 @@ func TestARefusedRequestGivesBackWhatItTook(t *testing.T) {
 	if _, err := s.CreateGeneration(t.Context(), pictures(t, 3, 1)); !fault.Is(err, faultv1.Reason_REASON_QUOTA_EXHAUSTED) {
 		t.Errorf("one too many under way: %v", err)
 	}
-	if n := h.used(t, time.Now()); n != 3 {
+	if n := h.used(t, day); n != 3 {
 		t.Errorf("%d are used", n)
 	}
 }
@@ -118,6 +120,8 @@ func TestLimitsHoldForThoseWhoAskAtOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := open(t)
+			day := time.Now() // and stays
+			h.now = func() time.Time { return day }
 			line, err := jobqueue.NewLine(h.queue.Records(), jobqueue.LineSettings{Bundle: served})
 			if err != nil {
 				t.Fatal(err)

@@ -105,8 +105,8 @@ func TestLifeOfAGeneration(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		// By the server's clock, to within what the claim takes.
-		if deadline, ok := ctx.Deadline(); !ok || (deadline.Sub(g.GetCreateTime().AsTime())-time.Minute).Abs() > time.Second {
+		// By the server's clock, to within what it took to tell its time.
+		if deadline, ok := ctx.Deadline(); !ok || (deadline.Sub(g.GetCreateTime().AsTime())-time.Minute).Abs() > 30*time.Second {
 			t.Errorf("deadline is %v", deadline)
 		}
 		record.Started(g, time.Now())
