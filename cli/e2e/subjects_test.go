@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"image"
 	"io/fs"
 	"os"
@@ -149,15 +150,20 @@ func TestNothingOfAPersonIsInTheFiles(t *testing.T) {
 	find := func() (found int) {
 		t.Helper()
 		err := filepath.WalkDir(s.dir, func(path string, entry fs.DirEntry, err error) error {
-			if err != nil || entry.IsDir() {
-				return err
+			data := []byte(path)
+			if err == nil && !entry.IsDir() {
+				var content []byte
+				content, err = os.ReadFile(path)
+				data = append(data, content...)
 			}
-			data, err := os.ReadFile(path)
-			data = append(data, path...)
 			for _, piece := range pieces {
 				if bytes.Contains(data, piece) {
 					found++
 				}
+			}
+			// The mesh at work takes files away, too.
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
 			}
 			return err
 		})

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"slices"
@@ -70,22 +71,10 @@ func TestAGenerationIsOneTraceAndIsCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	fetch(t, client, await(t, client, created.GetName(), nil))
-	metrics := scrape(t, tel.MetricsAddr())
+	trail := root.SpanContext().TraceID()
+	metricsOf(t, tel.MetricsAddr(), trail)
 	stop()
 	root.End()
-
-	for _, part := range told {
-		if !strings.Contains(metrics, part) {
-			t.Errorf("the metrics have no %s", part)
-		}
-	}
-	trail := root.SpanContext().TraceID()
-	exemplar := slices.ContainsFunc(strings.Split(metrics, "\n"), func(line string) bool {
-		return strings.HasPrefix(line, "messaging_process_duration_seconds_bucket") && strings.Contains(line, `trace_id="`+trail.String()+`"`)
-	})
-	if !exemplar {
-		t.Error("no bucket of messaging_process_duration_seconds leads to the trace")
-	}
 
 	spans := map[trace.SpanID]sdk.ReadOnlySpan{}
 	count := map[string]int{}
@@ -119,6 +108,27 @@ func TestAGenerationIsOneTraceAndIsCounted(t *testing.T) {
 	}
 	if want := int(created.GetSteps()); count[upward[0]] != want {
 		t.Errorf("%d spans of steps, want %d", count[upward[0]], want)
+	}
+}
+
+// metricsOf waits for the metrics of a mesh that made a generation, with an exemplar
+// of its trace. A generation is told to have ended before that is counted.
+func metricsOf(t *testing.T, at string, trail trace.TraceID) {
+	t.Helper()
+	ctx, done := context.WithTimeout(t.Context(), patience)
+	defer done()
+	for ; ; breathe(ctx) {
+		metrics := scrape(t, at)
+		missing := slices.DeleteFunc(slices.Clone(told), func(part string) bool { return strings.Contains(metrics, part) })
+		exemplar := slices.ContainsFunc(strings.Split(metrics, "\n"), func(line string) bool {
+			return strings.HasPrefix(line, "messaging_process_duration_seconds_bucket") && strings.Contains(line, `trace_id="`+trail.String()+`"`)
+		})
+		if len(missing) == 0 && exemplar {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("the metrics have none of %q, or no bucket of messaging_process_duration_seconds leads to the trace: %v", missing, exemplar)
+		}
 	}
 }
 

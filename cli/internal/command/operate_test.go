@@ -43,9 +43,11 @@ func startUp(t *testing.T, more ...string) upped {
 func TestTheOperatorsCommands(t *testing.T) {
 	listen := startUp(t).Listen
 	// The stages take work a moment after the mesh says where it listens.
-	for !strings.Contains(run(t.Context(), t, "stage", "list", "--server", listen).out, "denoiser") {
-		if t.Context().Err() != nil {
-			t.Fatal("there is no denoiser")
+	for _, stage := range []string{"encoder", "prior", "segmenter", "denoiser"} {
+		for !strings.Contains(run(t.Context(), t, "stage", "list", "--server", listen).out, stage) {
+			if t.Context().Err() != nil {
+				t.Fatalf("there is no %s", stage)
+			}
 		}
 	}
 	for _, c := range []struct {
