@@ -239,3 +239,29 @@ func TestPicturesAreRead(t *testing.T) {
 		t.Errorf("got %v, %v", got, err)
 	}
 }
+
+func TestHeadsAreRefinedWhereAPictureIsNoPortrait(t *testing.T) {
+	h := open(t)
+	for name, test := range map[string]struct {
+		change func(*gatewayv1.Generation)
+		want   bool
+	}{
+		"a portrait":        {func(*gatewayv1.Generation) {}, false},
+		"a portrait, asked": {func(g *gatewayv1.Generation) { g.RefineFaces = new(true) }, true},
+		"taller":            {func(g *gatewayv1.Generation) { g.Height = new(int32(64)) }, true},
+		"taller, unasked":   {func(g *gatewayv1.Generation) { g.Height, g.RefineFaces = new(int32(64)), new(false) }, false},
+		"wider":             {func(g *gatewayv1.Generation) { g.Width = new(int32(64)) }, true},
+		"from the style":    {func(g *gatewayv1.Generation) { g.Height, g.Strength = new(int32(64)), new(float32(0.5)) }, false},
+		"somewhere":         {func(g *gatewayv1.Generation) { g.Subjects[0].At = person(0) }, true},
+		"in place":          {func(g *gatewayv1.Generation) { g.InPlace, g.Prompt = true, "" }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := request(t)
+			test.change(asked)
+			g := h.create(t.Context(), t, &gatewayv1.CreateGenerationRequest{Generation: asked})
+			if g.RefineFaces == nil || g.GetRefineFaces() != test.want {
+				t.Errorf("refine_faces is %v, want %v", g.RefineFaces, test.want)
+			}
+		})
+	}
+}

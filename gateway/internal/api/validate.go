@@ -243,11 +243,13 @@ func defaultAlphaOf(g *gatewayv1.Generation) float32 {
 	}
 }
 
-// defaultRefine tells whether heads are refined unless the caller says: where
-// people stand beside each other or away from the middle.
+// defaultRefine tells whether heads are refined unless the caller says: where a
+// picture is no portrait, as people stand beside each other or away from the
+// middle, or it is no square.
 func defaultRefine(g *gatewayv1.Generation) bool {
 	subjects := g.GetSubjects()
-	return (len(subjects) > 1 || subjects[0].GetAt() != nil) && !g.GetInPlace() && g.Strength == nil
+	portrait := len(subjects) == 1 && subjects[0].GetAt() == nil && g.GetWidth() == g.GetHeight()
+	return !portrait && !g.GetInPlace() && g.Strength == nil
 }
 
 func setDefault[T any](field **T, value T) {
