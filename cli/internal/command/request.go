@@ -78,7 +78,7 @@ func (w *wish) register(cmd *cobra.Command) {
 	f.BoolVar(&w.karras, "karras", false, "space the noise levels as Karras et al. 2022; for euler, dpmpp-2m and unipc")
 	f.Float32Var(&w.strength, "strength", 0, "start from the style picture, noised to this share of the steps, above 0 to 1 (default: start from noise alone)")
 	f.BoolVar(&w.inPlace, "in-place", false, "put the people into the style picture itself, a photo of any size: their heads are made anew, every other pixel stays")
-	f.BoolVar(&w.refine, "refine", false, "make every head anew in the finished picture, alone and upright (default: with several people, --at, or a size that is no square; --refine=false leaves it out)")
+	f.BoolVar(&w.refine, "refine", false, "make every head anew in the finished picture, alone and upright (default: with several people, --at, or another size than the bundle's own; --refine=false leaves it out)")
 	w.choice.register(f)
 	f.DurationVar(&w.timeout, "timeout", 0, "how long it may take (default: 10m)")
 	f.StringToStringVar(&w.labels, "label", nil, "key=value that helps to find it again")

@@ -250,6 +250,7 @@ func TestHeadsAreRefinedWhereAPictureIsNoPortrait(t *testing.T) {
 		"a portrait, asked": {func(g *gatewayv1.Generation) { g.RefineFaces = new(true) }, true},
 		"taller":            {func(g *gatewayv1.Generation) { g.Height = new(int32(64)) }, true},
 		"taller, unasked":   {func(g *gatewayv1.Generation) { g.Height, g.RefineFaces = new(int32(64)), new(false) }, false},
+		"larger":            {func(g *gatewayv1.Generation) { g.Width, g.Height = new(int32(64)), new(int32(64)) }, true},
 		"wider":             {func(g *gatewayv1.Generation) { g.Width = new(int32(64)) }, true},
 		"from the style":    {func(g *gatewayv1.Generation) { g.Height, g.Strength = new(int32(64)), new(float32(0.5)) }, false},
 		"somewhere":         {func(g *gatewayv1.Generation) { g.Subjects[0].At = person(0) }, true},

@@ -225,7 +225,7 @@ func fillDefaults(g *gatewayv1.Generation, m *bundle.Manifest) {
 			g.Background = denoiserv1.Background_BACKGROUND_KEEP
 		}
 	}
-	setDefault(&g.RefineFaces, defaultRefine(g))
+	setDefault(&g.RefineFaces, defaultRefine(g, int32(m.Canvas.Default)))
 	fillTries(g)
 	if g.GetTimeout() == nil {
 		g.Timeout = durationpb.New(defaultTimeout)
@@ -245,10 +245,10 @@ func defaultAlphaOf(g *gatewayv1.Generation) float32 {
 
 // defaultRefine tells whether heads are refined unless the caller says: where a
 // picture is no portrait, as people stand beside each other or away from the
-// middle, or it is no square.
-func defaultRefine(g *gatewayv1.Generation) bool {
+// middle, or the canvas is another than that of the bundle's portraits.
+func defaultRefine(g *gatewayv1.Generation, side int32) bool {
 	subjects := g.GetSubjects()
-	portrait := len(subjects) == 1 && subjects[0].GetAt() == nil && g.GetWidth() == g.GetHeight()
+	portrait := len(subjects) == 1 && subjects[0].GetAt() == nil && g.GetWidth() == side && g.GetHeight() == side
 	return !portrait && !g.GetInPlace() && g.Strength == nil
 }
 

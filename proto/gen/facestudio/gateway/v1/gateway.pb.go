@@ -707,8 +707,8 @@ type Generation struct {
 	// is made, upright, alone and at the size of a portrait, and puts it back: faces
 	// that are small or beside others become clear and their own. It takes a further
 	// run of the denoiser for each of them. Not with in_place, which makes all heads
-	// that way. Unset: with several subjects, one that has a place, or a picture that
-	// is no square, unless there is strength or in_place.
+	// that way. Unset: with several subjects, one that has a place, or another size
+	// than the bundle's default, unless there is strength or in_place.
 	RefineFaces *bool `protobuf:"varint,26,opt,name=refine_faces,json=refineFaces,proto3,oneof" json:"refine_faces,omitempty"`
 	// Where it is in its life. Output only, like all below.
 	State State `protobuf:"varint,32,opt,name=state,proto3,enum=facestudio.gateway.v1.State" json:"state,omitempty"`
