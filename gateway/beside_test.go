@@ -54,7 +54,7 @@ func BenchmarkBeside(b *testing.B) {
 	for _, nuisance := range nuisances {
 		b.Run(nuisance.name, func(b *testing.B) {
 			m := newMesh(b)
-			conn, address, _ := m.limited("defaults: {in-flight: 0}\ntenants:\n  flood: {running: 1}\n  often: {requests-per-second: 20}\n")
+			conn, address, _ := m.limited("defaults: {in-flight: 0}\ntenants:\n  flood: {running: 1, watches: 0}\n  often: {requests-per-second: 20}\n")
 			other, err := rpc.Dial(address, rpc.DialSettings{})
 			if err != nil {
 				b.Fatal(err)

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -111,6 +112,48 @@ func TestLimitsReachGRPCAndREST(t *testing.T) {
 		case <-t.Context().Done():
 			t.Fatal("the file is not read again")
 		case <-time.After(50 * time.Millisecond): // it is looked at every two seconds
+		}
+	}
+}
+
+func TestWatchesOverGRPCCountWithThoseOverREST(t *testing.T) {
+	m := newMesh(t)
+	conn, address, _ := m.limited("defaults: {watches: 1}\n")
+	client := gatewayv1.NewGenerationServiceClient(conn)
+	g := m.create(client)
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	stream, err := client.WatchGeneration(ctx, &gatewayv1.WatchGenerationRequest{Name: g.GetName()})
+	if err == nil {
+		_, err = stream.Recv()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	watch := func() (status int, retryAfter, begin string) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/v1/"+g.GetName()+":watch", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Close = true
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		body := make([]byte, 4096)
+		n, _ := io.ReadAtLeast(res.Body, body, 1)
+		return res.StatusCode, res.Header.Get("Retry-After"), string(body[:n])
+	}
+	if status, retryAfter, body := watch(); status != http.StatusTooManyRequests || retryAfter != "5" ||
+		!strings.Contains(body, `"violated-policies":["watches"]`) {
+		t.Errorf("got %d, retry after %q, %s", status, retryAfter, body)
+	}
+	// The server learns a moment later that a watcher left.
+	leave()
+	for {
+		if status, _, _ := watch(); status == http.StatusOK {
+			return
 		}
 	}
 }

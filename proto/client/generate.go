@@ -78,7 +78,8 @@ func (c *Client) Create(ctx context.Context, req *gatewayv1.CreateGenerationRequ
 }
 
 // Follow watches a generation until it has ended, and returns it then. A lost
-// connection is made anew, and goes on after the last event.
+// connection is made anew, and goes on after the last event; a mesh that has too many
+// watches for the moment is asked again.
 func (c *Client) Follow(ctx context.Context, name string, progress func(*gatewayv1.ProgressEvent)) (*gatewayv1.Generation, error) {
 	f := follower{client: c.Generations, name: name, progress: progress}
 	lost, wait := time.Now(), minWait
@@ -93,14 +94,29 @@ func (c *Client) Follow(ctx context.Context, name string, progress func(*gateway
 		if events > 0 {
 			lost, wait = time.Now(), minWait
 		}
-		if status.Code(err) != codes.Unavailable || time.Since(lost) > c.forbearance() {
+		if !passes(err) || time.Since(lost) > c.forbearance() {
 			return nil, wrap(err)
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := pause(ctx, max(wait, delayOf(err))); err != nil {
 			return nil, err
 		}
 		wait = min(2*wait, maxWait)
 	}
+}
+
+// passes tells whether a watch that ended so may be begun again: the server is away,
+// or it has too many watches for the moment. The generation goes on meanwhile.
+func passes(err error) bool {
+	return status.Code(err) == codes.Unavailable || status.Code(err) == codes.ResourceExhausted && delayOf(err) > 0
+}
+
+// delayOf is how long the mesh says to wait before a call is made again; 0 when it
+// does not say.
+func delayOf(err error) time.Duration {
+	if e, ok := errors.AsType[*Error](wrap(err)); ok {
+		return e.RetryAfter
+	}
+	return 0
 }
 
 // follower is one Follow.

@@ -39,6 +39,11 @@ func (s *Service) GetGeneration(ctx context.Context, req *gatewayv1.GetGeneratio
 	if err != nil || wait.AsDuration() == 0 || record.Ended(g.GetState()) {
 		return g, err
 	}
+	end, err := s.watch(key.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	return s.awaitEnd(ctx, key, g, wait.AsDuration())
 }
 

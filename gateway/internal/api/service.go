@@ -108,11 +108,12 @@ type Service struct {
 	records Records
 	blobs   Blobs
 	set     Settings
+	watches *watches
 }
 
 // New returns the service.
 func New(records Records, blobs Blobs, s Settings) *Service {
-	return &Service{records: records, blobs: blobs, set: s}
+	return &Service{records: records, blobs: blobs, set: s, watches: &watches{open: map[string]int{}}}
 }
 
 // Register registers the service.

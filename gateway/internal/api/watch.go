@@ -27,6 +27,11 @@ func (s *Service) WatchGeneration(req *gatewayv1.WatchGenerationRequest, stream 
 	if err != nil {
 		return err
 	}
+	end, err := s.watch(key.Tenant)
+	if err != nil {
+		return err
+	}
+	defer end()
 	news, err := s.records.Follow(ctx, key)
 	if err != nil {
 		return err

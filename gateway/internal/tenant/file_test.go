@@ -32,11 +32,13 @@ func TestATenantHasTheDefaultsForWhatItDoesNotSay(t *testing.T) {
 defaults:
   requests-per-second: 2.5
   in-flight: 10
+  watches: 20
   classes: [batch]
 tenants:
   acme:
     weight: 3
     in-flight: 0
+    watches: 0
     classes: [interactive, batch]
   blank:
 `))
@@ -45,8 +47,8 @@ tenants:
 	}
 	for name, want := range map[string]tenant.Limits{
 		"acme":     {Weight: 3, RequestsPerSecond: 2.5, Classes: []string{"interactive", "batch"}},
-		"blank":    {Weight: 1, InFlight: 10, RequestsPerSecond: 2.5, Classes: []string{"batch"}},
-		"stranger": {Weight: 1, InFlight: 10, RequestsPerSecond: 2.5, Classes: []string{"batch"}},
+		"blank":    {Weight: 1, InFlight: 10, Watches: 20, RequestsPerSecond: 2.5, Classes: []string{"batch"}},
+		"stranger": {Weight: 1, InFlight: 10, Watches: 20, RequestsPerSecond: 2.5, Classes: []string{"batch"}},
 	} {
 		if got := f.Of(name); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s has %+v, want %+v", name, got, want)
@@ -66,9 +68,9 @@ func TestAllThatIsWrongIsToldAtOnce(t *testing.T) {
 		name, text string
 		want       []string
 	}{
-		{"values", "defaults: {weight: 0, in-flight: -1, upload-bytes: 99999999}\ntenants:\n  acme: {burst: 3, classes: [soon], weight: .inf}\n  blank: {pictures-per-day: many, upload-pixels: -1}\n",
+		{"values", "defaults: {weight: 0, in-flight: -1, upload-bytes: 99999999}\ntenants:\n  acme: {burst: 3, classes: [soon], weight: .inf}\n  blank: {pictures-per-day: many, upload-pixels: -1, watches: -1}\n",
 			[]string{"defaults.weight", "defaults.in-flight", "defaults.upload-bytes", "tenants.acme.weight", "tenants.acme.burst", "tenants.acme.classes",
-				"tenants.blank.pictures-per-day", "tenants.blank.upload-pixels"}},
+				"tenants.blank.pictures-per-day", "tenants.blank.upload-pixels", "tenants.blank.watches"}},
 		{"names", "default: {}\ntenants:\n  'a b': {}\n  acme: {wieght: 3}\n", []string{"default", "tenants.a b", "tenants.acme.wieght"}},
 		{"twice", "defaults: {weight: 3, weight: 4}\n", []string{"defaults.weight"}},
 		{"a list", "tenants: {acme: [1]}\n", []string{"tenants.acme"}},

@@ -32,6 +32,10 @@ type Limits struct {
 	// together and in all of the mesh; more are refused. 0 means no bound. Unless
 	// it is set: 200.
 	InFlight int `yaml:"in-flight"`
+	// Watches is how many calls that follow a generation, WatchGeneration and
+	// GetGeneration with a wait, each gateway has open for it at once; more are
+	// refused. 0 means no bound. Unless it is set: 1,000.
+	Watches int `yaml:"watches"`
 	// RequestsPerSecond is how many calls of the API each gateway takes from it, on
 	// average; fractions are possible, and 0 means no bound.
 	RequestsPerSecond float64 `yaml:"requests-per-second"`
@@ -71,7 +75,7 @@ type Webhook struct {
 }
 
 // Default is what a tenant has that no file says anything about.
-func Default() Limits { return Limits{Weight: 1, InFlight: 200} }
+func Default() Limits { return Limits{Weight: 1, InFlight: 200, Watches: 1000} }
 
 // validate adds what is wrong to the problems, by name.
 func (l Limits) validate(at string, p *config.Problems) {
@@ -80,6 +84,7 @@ func (l Limits) validate(at string, p *config.Problems) {
 	check(l.Weight > 0 && finite(l.Weight), "weight", "%v is no share: give a number above 0", l.Weight)
 	check(l.Running >= 0, "running", "%d is negative: 0 is no bound", l.Running)
 	check(l.InFlight >= 0, "in-flight", "%d is negative: 0 is no bound", l.InFlight)
+	check(l.Watches >= 0, "watches", "%d is negative: 0 is no bound", l.Watches)
 	check(l.RequestsPerSecond >= 0 && finite(l.RequestsPerSecond), "requests-per-second", "%v is no rate: give a number above 0, or 0 for no bound", l.RequestsPerSecond)
 	check(l.Burst >= 0, "burst", "%d is negative: 0 is as many as in one second", l.Burst)
 	check(l.Burst == 0 || l.RequestsPerSecond > 0, "burst", "it bounds nothing without requests-per-second: give that too, or leave burst out")

@@ -83,7 +83,7 @@ func TestWithoutAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Run(t.Context(), nil)
-	if got := s.Of("acme"); got.InFlight != 200 || got.Weight != 1 {
+	if got := s.Of("acme"); got.InFlight != 200 || got.Watches != 1000 || got.Weight != 1 {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -43,12 +43,14 @@ type GenerationServiceClient interface {
 	// CreateGeneration checks, stores and queues a generation.
 	CreateGeneration(ctx context.Context, in *CreateGenerationRequest, opts ...grpc.CallOption) (*Generation, error)
 	// GetGeneration returns a generation as it stands or, with wait, once it has
-	// ended or the wait is over.
+	// ended or the wait is over. A wait counts as a watch.
 	GetGeneration(ctx context.Context, in *GetGenerationRequest, opts ...grpc.CallOption) (*Generation, error)
 	// ListGenerations lists the caller's generations, the newest first.
 	ListGenerations(ctx context.Context, in *ListGenerationsRequest, opts ...grpc.CallOption) (*ListGenerationsResponse, error)
 	// WatchGeneration sends the generation as it stands, then every change of it
-	// and the progress between, and ends after the terminal state.
+	// and the progress between, and ends after the terminal state. As many watches,
+	// and waits of GetGeneration, may be open at once as the caller's limits allow:
+	// more are QUOTA_EXHAUSTED, with the delay to retry after.
 	WatchGeneration(ctx context.Context, in *WatchGenerationRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchGenerationResponse], error)
 	// CancelGeneration ends a generation that has not ended; one that has ended
 	// is returned as it is.
@@ -161,12 +163,14 @@ type GenerationServiceServer interface {
 	// CreateGeneration checks, stores and queues a generation.
 	CreateGeneration(context.Context, *CreateGenerationRequest) (*Generation, error)
 	// GetGeneration returns a generation as it stands or, with wait, once it has
-	// ended or the wait is over.
+	// ended or the wait is over. A wait counts as a watch.
 	GetGeneration(context.Context, *GetGenerationRequest) (*Generation, error)
 	// ListGenerations lists the caller's generations, the newest first.
 	ListGenerations(context.Context, *ListGenerationsRequest) (*ListGenerationsResponse, error)
 	// WatchGeneration sends the generation as it stands, then every change of it
-	// and the progress between, and ends after the terminal state.
+	// and the progress between, and ends after the terminal state. As many watches,
+	// and waits of GetGeneration, may be open at once as the caller's limits allow:
+	// more are QUOTA_EXHAUSTED, with the delay to retry after.
 	WatchGeneration(*WatchGenerationRequest, grpc.ServerStreamingServer[WatchGenerationResponse]) error
 	// CancelGeneration ends a generation that has not ended; one that has ended
 	// is returned as it is.
