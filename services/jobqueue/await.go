@@ -78,15 +78,15 @@ func (q *Queue) await(ctx context.Context, r rule, w work, progress func([]byte)
 				next = state.disturbed()
 			case <-reconnected:
 				next = state.disturbed()
-			case <-listener.wake:
-				messages, done, gone := listener.take()
-				q.hear(ctx, w.address, messages, progress)
-				switch {
-				case done != nil:
-					if result, err = q.openResult(ctx, w.address, done.sealed, done.revision); err == nil {
+			case m := <-listener.heard:
+				switch t := readEvent(m); {
+				case t.progress != nil:
+					q.hear(ctx, w.address, t.progress, progress)
+				case t.sealed != nil:
+					if result, err = q.openResult(ctx, w.address, t.sealed, t.revision); err == nil {
 						next = state.heard(result)
 					}
-				case gone:
+				case t.gone:
 					// Once is another call's deadline. More often is a clock that is off: a
 					// worker's, in whose eyes the call is over before it begins.
 					if left++; left > 1 {
@@ -110,16 +110,14 @@ func (q *Queue) await(ctx context.Context, r rule, w work, progress func([]byte)
 	}
 }
 
-// hear passes on what was told of the progress; what cannot be opened is lost,
-// as progress may be.
-func (q *Queue) hear(ctx context.Context, at address, messages [][]byte, progress func([]byte)) {
+// hear passes on a message of the progress; what cannot be opened is lost, as
+// progress may be.
+func (q *Queue) hear(ctx context.Context, at address, sealed []byte, progress func([]byte)) {
 	if progress == nil {
 		return
 	}
-	for _, sealed := range messages {
-		if m, _, err := q.seals.Open(ctx, at.tenant, at.progressPlace(), sealed); err == nil {
-			progress(m)
-		}
+	if m, _, err := q.seals.Open(ctx, at.tenant, at.progressPlace(), sealed); err == nil {
+		progress(m)
 	}
 }
 

@@ -3,7 +3,6 @@ package jobqueue
 import (
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/nats-io/nats.go"
 )
@@ -19,72 +18,60 @@ const (
 	headerMarker    = "Nats-Marker-Reason"
 )
 
-// waiter collects what is told about one piece of work.
+// waiter hears what is told about one piece of work. There is nothing between it and
+// the connection: what many calls at a time have in between, they pay for each.
 type waiter struct {
 	sub *nats.Subscription
-	// wake has room for one: that there is something to look at.
-	wake chan struct{}
-
-	mu       sync.Mutex
-	progress [][]byte
-	done     *told
-	gone     bool
+	// heard is what the connection puts in; what finds no room is lost.
+	heard chan *nats.Msg
 }
 
-// told is a result that was told, as it is stored.
+// endings is how many messages about the end wait while a call is busy otherwise:
+// there is one, or a few where others call the same work.
+const endings = 8
+
+// told is what a message tells of a piece of work.
 type told struct {
+	// progress is a message of its stream, if it is that.
+	progress []byte
+	// sealed is its result as it is stored, if it is that.
 	sealed   []byte
 	revision uint64
+	// gone: it left the queue, and there may be something to look at.
+	gone bool
 }
 
 // subscribe begins to listen for the end and, if wanted, for the progress. The
 // caller calls stop. Wildcards are dear to the server, which goes through what it
 // remembers of subjects whenever one comes or goes.
 func subscribe(nc *nats.Conn, at address, progress bool) (*waiter, error) {
-	w := &waiter{wake: make(chan struct{}, 1)}
-	kind := eventDone
+	kind, room := eventDone, endings
 	if progress {
-		kind = "*"
+		kind, room = "*", endings+progressBuffer
 	}
+	w := &waiter{heard: make(chan *nats.Msg, room)}
 	var err error
-	w.sub, err = nc.Subscribe(at.event(kind), w.hear)
+	w.sub, err = nc.ChanSubscribe(at.event(kind), w.heard)
 	return w, err
 }
 
 func (w *waiter) stop() { _ = w.sub.Unsubscribe() }
 
-func (w *waiter) hear(m *nats.Msg) {
-	kind := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]
-	w.mu.Lock()
-	switch kind {
+// readEvent reads what was told.
+func readEvent(m *nats.Msg) told {
+	switch m.Subject[strings.LastIndexByte(m.Subject, '.')+1:] {
 	case eventDone:
 		switch {
 		case m.Header.Get(headerOperation) != "" || m.Header.Get(headerMarker) != "":
 			// The markers of deleted and expired results are republished too.
 		case len(m.Data) == 0:
-			w.gone = true
+			return told{gone: true}
 		default:
 			revision, _ := strconv.ParseUint(m.Header.Get(headerSequence), 10, 64)
-			w.done = &told{m.Data, revision}
+			return told{sealed: m.Data, revision: revision}
 		}
 	case eventProgress:
-		if len(w.progress) == progressBuffer {
-			w.progress = w.progress[1:]
-		}
-		w.progress = append(w.progress, m.Data)
+		return told{progress: m.Data}
 	}
-	w.mu.Unlock()
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
-}
-
-// take returns what was heard since the last call.
-func (w *waiter) take() (progress [][]byte, done *told, gone bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	progress, done, gone = w.progress, w.done, w.gone
-	w.progress, w.done, w.gone = nil, nil, false
-	return progress, done, gone
+	return told{}
 }
