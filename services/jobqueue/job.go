@@ -201,10 +201,9 @@ func (j *job) run(ctx context.Context, m method) (*status.Status, []byte, action
 	ctx, span := q.spanOf(ctx, opProcess, j.work.method, toWork, trace.SpanKindConsumer,
 		stage(j.work.address), class(j.work.class), attemptNumber(j.number()))
 	defer span.End()
-	begun := time.Now()
 	call, release := context.WithTimeout(ctx, q.clock.left(j.work.deadline))
 	defer release()
-	response, err := j.apart(call, m)
+	response, took, err := j.apart(call, m)
 	outcome := statusFrom(err)
 	if err == nil && len(response) > MaxPayload {
 		outcome = status.Newf(codes.Internal, "the response of %s has %d bytes and a message at most %d; the handler has to store large parts as blobs", j.work.method, len(response), MaxPayload)
@@ -212,16 +211,16 @@ func (j *job) run(ctx context.Context, m method) (*status.Status, []byte, action
 	endSpan(span, outcome)
 	how := endingOf(call)
 	if how == notEnded {
-		j.s.pace.note(j.work.method, time.Since(begun))
+		j.s.pace.note(j.work.method, took)
 	}
 	next := conclude(departure{outcome, how, j.earlier.failed, uint64(j.s.settings.MaxAttempts)})
-	q.metrics.ran(ctx, time.Since(begun), next.String(), outcome.Code(), ofWork(j.work.address))
+	q.metrics.ran(ctx, took, next.String(), outcome.Code(), ofWork(j.work.address))
 	return outcome, response, next
 }
 
 // apart runs work that has silenced a worker while nothing else runs here: if it
-// kills this one too, the blame is its alone.
-func (j *job) apart(ctx context.Context, m method) ([]byte, error) {
+// kills this one too, the blame is its alone. It tells how long the handler took.
+func (j *job) apart(ctx context.Context, m method) ([]byte, time.Duration, error) {
 	if j.earlier.silent > 0 {
 		j.s.apart.Lock()
 		defer j.s.apart.Unlock()
@@ -232,7 +231,9 @@ func (j *job) apart(ctx context.Context, m method) ([]byte, error) {
 	if err := j.noteBegin(ctx); err != nil {
 		j.s.settings.Logger.Warn("beginning not noted", "method", j.work.method, "attempt", j.number(), "error", err)
 	}
-	return j.invoke(ctx, m)
+	begun := time.Now()
+	response, err := j.invoke(ctx, m)
+	return response, time.Since(begun), err
 }
 
 func endingOf(ctx context.Context) ending {
