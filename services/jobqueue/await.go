@@ -138,7 +138,7 @@ const errStoreFailed jetstream.ErrorCode = 10077
 
 // publish puts the work into the queue; it reports false when it was refused.
 func (q *Queue) publish(ctx context.Context, w work) (bool, error) {
-	ctx, span := q.spanOf(ctx, opPublish, w.method, toWork, trace.SpanKindProducer, stage(w.address), class(w.class))
+	ctx, span := q.spanOf(ctx, ofCall(opPublish, w.method, w.address), trace.SpanKindProducer)
 	defer span.End()
 	msg := w.message(ctx)
 	begun := time.Now()

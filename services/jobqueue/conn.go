@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -82,7 +81,7 @@ func (c *Conn) call(ctx context.Context, method string, args any, progress func(
 		defer cancel()
 	}
 	begun := time.Now()
-	ctx, span := c.q.spanOf(ctx, opCall, method, toWork, trace.SpanKindClient, attribute.String("facestudio.stage", r.stage))
+	ctx, span := c.q.spanOf(ctx, ofCall(opCall, method, address{stage: r.stage}), trace.SpanKindClient)
 	defer span.End()
 	w, err := c.prepare(ctx, r, args)
 	if err != nil {

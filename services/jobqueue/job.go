@@ -178,7 +178,7 @@ func (j *job) endWait(ctx context.Context) {
 		return
 	}
 	now := j.s.q.Now()
-	j.s.q.traceWait(ctx, j.work.method, toWork, j.queued, now, stage(j.work.address), class(j.work.class))
+	j.s.q.traceWait(ctx, ofCall(opWait, j.work.method, j.work.address), j.queued, now)
 	j.s.q.metrics.waited(ctx, now.Sub(j.queued), ofWork(j.work.address))
 }
 
@@ -198,8 +198,8 @@ func (j *job) unopened(err error) (action, *status.Status) {
 // run calls the handler and says what to do then.
 func (j *job) run(ctx context.Context, m method) (*status.Status, []byte, action) {
 	q := j.s.q
-	ctx, span := q.spanOf(ctx, opProcess, j.work.method, toWork, trace.SpanKindConsumer,
-		stage(j.work.address), class(j.work.class), attemptNumber(j.number()))
+	ctx, span := q.spanOf(ctx, ofCall(opProcess, j.work.method, j.work.address), trace.SpanKindConsumer)
+	span.SetAttributes(attemptNumber(j.number()))
 	defer span.End()
 	call, release := context.WithTimeout(ctx, q.clock.left(j.work.deadline))
 	defer release()

@@ -75,6 +75,7 @@ type Queue struct {
 	ring     *seal.Ring
 	seals    sealer
 	tracer   trace.Tracer
+	headings headings
 	meter    metric.Meter
 	metrics  metrics
 	log      *slog.Logger

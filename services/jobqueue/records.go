@@ -86,7 +86,7 @@ func (r *Records) Create(ctx context.Context, key RecordKey, rec *jobqueuev1.Rec
 	if rec.GetCreateTime() == nil {
 		rec.CreateTime = timestamppb.New(r.q.Now())
 	}
-	ctx, span := r.q.spanOf(ctx, opPublish, theRecord, toRecords, trace.SpanKindProducer, class(rec.GetClass()))
+	ctx, span := r.q.spanOf(ctx, onRecord(opPublish, rec.GetClass()), trace.SpanKindProducer)
 	defer span.End()
 	rec.TraceParent = traceParent(ctx)
 	data, err := r.encode(ctx, key, rec, r.q.seals.Seal)

@@ -3,6 +3,7 @@ package jobqueue
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -59,20 +60,60 @@ func attemptNumber(n uint64) attribute.KeyValue {
 	return attribute.Int64("facestudio.attempt", int64(n))
 }
 
-// spanOf starts the span of an operation on what, which is a method or "record".
-func (q *Queue) spanOf(ctx context.Context, op, what, to string, kind trace.SpanKind, more ...attribute.KeyValue) (context.Context, trace.Span) {
-	attributes := slices.Concat(destination(to), operation(op), more)
-	return q.tracer.Start(ctx, "queue "+op+" "+what, trace.WithSpanKind(kind), trace.WithAttributes(attributes...))
+// about is what a span is of: an operation on what, which is a method or "record", at a
+// destination; stage and class where they are known.
+type about struct{ op, what, to, stage, class string }
+
+// ofCall is about an operation on stage work.
+func ofCall(op, method string, at address) about {
+	return about{op, method, toWork, at.stage, at.class}
+}
+
+// onRecord is about an operation on a record.
+func onRecord(op, class string) about {
+	return about{op: op, what: theRecord, to: toRecords, class: class}
+}
+
+// heading is the name and the attributes of spans.
+type heading struct {
+	name       string
+	attributes trace.SpanStartEventOption
+}
+
+// headings keeps what spans begin with: there are few, and making one takes longer
+// than an operation may. It is safe for concurrent use.
+type headings struct{ made sync.Map }
+
+func (h *headings) of(a about) heading {
+	if made, ok := h.made.Load(a); ok {
+		return made.(heading) //nolint:forcetypeassert // nothing else is stored
+	}
+	all := slices.Concat(destination(a.to), operation(a.op))
+	if a.stage != "" {
+		all = append(all, stage(address{stage: a.stage}))
+	}
+	if a.class != "" {
+		all = append(all, class(a.class))
+	}
+	made := heading{"queue " + a.op + " " + a.what, trace.WithAttributes(all...)}
+	h.made.Store(a, made)
+	return made
+}
+
+// spanOf starts the span of an operation.
+func (q *Queue) spanOf(ctx context.Context, a about, kind trace.SpanKind) (context.Context, trace.Span) {
+	h := q.headings.of(a)
+	return q.tracer.Start(ctx, h.name, trace.WithSpanKind(kind), h.attributes)
 }
 
 // traceWait notes how long something waited, once that is over. Clocks of two
 // machines may differ.
-func (q *Queue) traceWait(ctx context.Context, what, to string, since, until time.Time, more ...attribute.KeyValue) {
+func (q *Queue) traceWait(ctx context.Context, a about, since, until time.Time) {
 	if since.After(until) {
 		since = until
 	}
-	_, span := q.tracer.Start(ctx, "queue "+opWait+" "+what, trace.WithTimestamp(since),
-		trace.WithAttributes(slices.Concat(destination(to), operation(opWait), more)...))
+	h := q.headings.of(a)
+	_, span := q.tracer.Start(ctx, h.name, trace.WithTimestamp(since), h.attributes)
 	span.End(trace.WithTimestamp(until))
 }
 
@@ -95,20 +136,20 @@ func (c *Claim) traced(ctx context.Context) (_ context.Context, end func(error))
 	q := c.records.q
 	begun := q.Now()
 	ctx = traceContext.Extract(ctx, propagation.MapCarrier{parentHeader: c.record.GetTraceParent()})
-	about := ofRecord(c.record.GetClass())
+	metered := ofRecord(c.record.GetClass())
 	if created := c.record.GetCreateTime(); c.attempt == 1 && created != nil {
-		q.traceWait(ctx, theRecord, toRecords, created.AsTime(), begun, class(c.record.GetClass()))
-		q.metrics.waited(ctx, begun.Sub(created.AsTime()), about)
+		q.traceWait(ctx, onRecord(opWait, c.record.GetClass()), created.AsTime(), begun)
+		q.metrics.waited(ctx, begun.Sub(created.AsTime()), metered)
 	}
-	ctx, span := q.spanOf(ctx, opProcess, theRecord, toRecords, trace.SpanKindConsumer,
-		class(c.record.GetClass()), attemptNumber(c.attempt))
+	ctx, span := q.spanOf(ctx, onRecord(opProcess, c.record.GetClass()), trace.SpanKindConsumer)
+	span.SetAttributes(attemptNumber(c.attempt))
 	return ctx, func(err error) {
 		outcome, s := "let_go", fault.ToStatus(err)
 		if c.finished() {
 			outcome = "finished"
-			q.metrics.decided(ctx, c.attempt, about)
+			q.metrics.decided(ctx, c.attempt, metered)
 		}
-		q.metrics.ran(ctx, q.Now().Sub(begun), outcome, s.Code(), about)
+		q.metrics.ran(ctx, q.Now().Sub(begun), outcome, s.Code(), metered)
 		endSpan(span, s)
 		span.End()
 	}
