@@ -69,9 +69,9 @@ func (s *Server) newJob(ctx context.Context, msg delivery) *job {
 
 // process does what the message asks for: in its turn, if the handler is to run.
 func (j *job) process(w *slot) {
-	defer j.cancel(nil)
 	alive := j.keepAlive()
 	defer alive()
+	defer j.cancel(nil)
 	if !j.foreign() {
 		// Reachable for a cancel before it is known that there was none yet.
 		letGo := j.s.hold(j.work.address, j.cancel)

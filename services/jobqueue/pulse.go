@@ -9,13 +9,12 @@ import (
 // heartbeats is how many signs of life there are within one AckWait.
 const heartbeats = 3
 
-// keepAlive tells the server that the work is not forgotten, until stop is called,
-// and ends the work when its result is recorded by somebody else: a canceller
+// keepAlive tells the server that the work is not forgotten, until stop is called
+// with the job's context ended, and ends the work when its result is recorded by somebody else: a canceller
 // whose word did not arrive, or a worker that took over while this one was cut
 // off.
 func (j *job) keepAlive() (stop func()) {
 	every := j.s.q.settings.AckWait / heartbeats
-	ctx, cancel := context.WithCancel(j.ctx)
 	var (
 		mu    sync.Mutex
 		ended bool
@@ -29,11 +28,10 @@ func (j *job) keepAlive() (stop func()) {
 		if ended {
 			return
 		}
-		j.beat(ctx)
+		j.beat(j.ctx)
 		timer.Reset(every)
 	})
 	return func() {
-		cancel()
 		mu.Lock()
 		defer mu.Unlock()
 		ended = true

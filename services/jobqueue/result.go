@@ -84,6 +84,8 @@ func parseResult(data []byte, revision uint64) *recorded {
 // create records a result, sealed as its work is. It reports false when there is one: whoever creates
 // it first decides.
 func (q *Queue) create(ctx context.Context, at address, of seal.Scope, r *jobqueuev1.Result, ttl time.Duration) (bool, error) {
+	ctx, release := bounded(ctx)
+	defer release()
 	plain, err := proto.Marshal(r)
 	if err != nil {
 		return false, fmt.Errorf("encode a result: %w", err)
@@ -92,8 +94,6 @@ func (q *Queue) create(ctx context.Context, at address, of seal.Scope, r *jobque
 	if err != nil {
 		return false, fmt.Errorf("seal a result: %w", err)
 	}
-	ctx, release := bounded(ctx)
-	defer release()
 	// The server counts whole seconds.
 	_, err = q.results.Create(ctx, at.result(), data, jetstream.KeyTTL(max(ttl.Round(time.Second), time.Second)))
 	if errors.Is(err, jetstream.ErrKeyExists) {

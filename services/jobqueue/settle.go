@@ -88,9 +88,7 @@ const (
 // and the key that it is sealed with is there.
 func (j *job) record(ctx context.Context, r *jobqueuev1.Result, ttl time.Duration) (won bool, err error) {
 	for end := time.Now().Add(recordPatience); ; {
-		try, release := bounded(ctx)
-		won, err = j.s.q.create(try, j.work.address, j.work.scope, r, ttl)
-		release()
+		won, err = j.s.q.create(ctx, j.work.address, j.work.scope, r, ttl)
 		if err == nil || lost(err) || j.ctx.Err() != nil || time.Now().After(end) {
 			return won, err
 		}

@@ -28,6 +28,8 @@ type slot struct {
 	settle chan struct{}
 	// left is closed when the loop has ended.
 	left chan struct{}
+	// idle takes work for a goroutine that has done some.
+	idle chan *job
 	all  sync.WaitGroup
 
 	// asking is what the open request asks for.
@@ -70,7 +72,7 @@ func (s *Server) slot(ctx, jobs context.Context) {
 	}
 	defer d.close()
 	w := &slot{
-		s: s, desk: d, jobs: jobs, freed: make(chan *job), settle: make(chan struct{}, 1), left: make(chan struct{}),
+		s: s, desk: d, jobs: jobs, freed: make(chan *job), settle: make(chan struct{}, 1), left: make(chan struct{}), idle: make(chan *job),
 		patience: time.NewTimer(time.Hour), hurry: time.NewTimer(time.Hour),
 	}
 	defer w.patience.Stop()
@@ -196,7 +198,26 @@ func (w *slot) accept(ctx context.Context, msg delivery) {
 		// It came late, and there is no room for it any more.
 		j.turn <- turnOver
 	}
-	w.all.Go(func() { j.process(w) })
+	w.start(j)
+}
+
+// start has a message processed. Goroutines are kept for the next ones, which find
+// their stacks as large as handlers need them.
+func (w *slot) start(j *job) {
+	select {
+	case w.idle <- j:
+	default:
+		w.all.Go(func() {
+			for j != nil {
+				j.process(w)
+				select {
+				case j = <-w.idle:
+				case <-w.left:
+					j = nil
+				}
+			}
+		})
+	}
 }
 
 // begin gives the slot to a call.
