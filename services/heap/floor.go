@@ -5,9 +5,10 @@
 // The collector lets the heap grow to twice what is live, so that a cache of 1
 // MiB that fills costs 2 MiB of resident memory, and a small heap that is
 // collected all the time costs processor time. A Floor keeps the size at which
-// the next collection begins at one value for as long as what is live is less
-// than half of it: resident memory is then level from the first requests on.
-// Above that the collector works as by default.
+// the next collection begins at one value for as long as what is live leaves room
+// below it: resident memory is then level from the first requests on. Above that the
+// heap grows by what more is live, not by twice that, until the collector would have
+// too much to do.
 package heap
 
 import (
@@ -18,13 +19,16 @@ import (
 	"sync"
 )
 
-// Default is a floor for a process that serves models, bytes: about what such a
-// process needs while it starts.
-const Default = 32 << 20
+// Default is a floor for a process that serves models beside an embedded NATS server,
+// bytes: that holds the blocks of its streams which are written and read, up to 8 MiB
+// each, and they fill in the first half hour of much use.
+const Default = 48 << 20
 
 const (
-	// defaultPercent is the collector's own setting.
-	defaultPercent = 100
+	// room is what the heap grows by at least before it is collected, bytes.
+	room = 16 << 20
+	// leastPercent bounds how often it is collected.
+	leastPercent = 25
 	// least is the heap that the collector starts with at GOGC=100; it grows with
 	// GOGC (runtime/mgcpacer.go, defaultHeapMinimum).
 	least = 4 << 20
@@ -119,14 +123,11 @@ func (f *Floor) wanted() int {
 	return Percent(f.size, samples[0].Value.Uint64(), samples[1].Value.Uint64()+samples[2].Value.Uint64())
 }
 
-// Percent is the GOGC with which the next collection begins at floor bytes: the
-// collector's goal is live + (live + roots) * GOGC / 100 (go.dev/doc/gc-guide).
-// It is the default when that goal would be below twice the live heap, and never
-// so much that the least heap would exceed the floor.
+// Percent is the GOGC with which the next collection begins at floor bytes or, when
+// that is more, 16 MiB above what is live: the collector's goal is live + (live +
+// roots) * GOGC / 100 (go.dev/doc/gc-guide). It is never below 25, and never so much
+// that the least heap would exceed the floor.
 func Percent(floor, live, roots uint64) int {
-	if floor/2 <= live {
-		return defaultPercent
-	}
-	grown := (floor - live) * 100 / max(live+roots, 1)
-	return int(max(min(grown, floor*100/least), defaultPercent))
+	grown := (max(floor, live+room) - live) * 100 / max(live+roots, 1)
+	return int(max(min(grown, floor*100/least), leastPercent))
 }

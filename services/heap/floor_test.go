@@ -18,9 +18,10 @@ func TestPercent(t *testing.T) {
 		"a quarter is live":      {32 << 20, 8 << 20, 0, 300},
 		"roots count":            {32 << 20, 7 << 20, 1 << 20, 312},
 		"half is live":           {32 << 20, 16 << 20, 0, 100},
-		"more than all is live":  {32 << 20, 100 << 20, 1 << 20, 100},
+		"nearly all is live":     {32 << 20, 30 << 20, 2 << 20, 50},
+		"more than all is live":  {32 << 20, 100 << 20, 1 << 20, 25},
 		"before any collection":  {32 << 20, 0, 0, 800},
-		"roots outweigh what is": {32 << 20, 1 << 20, 100 << 20, 100},
+		"roots outweigh what is": {32 << 20, 1 << 20, 100 << 20, 30},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := heap.Percent(c.floor, c.live, c.roots); got != c.want {
