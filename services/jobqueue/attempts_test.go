@@ -3,6 +3,7 @@ package jobqueue_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -143,5 +144,32 @@ func TestForeignMessagesAreSetAside(t *testing.T) {
 	}
 	if n := dead.CachedInfo().State.Msgs; n != 2 {
 		t.Errorf("%d dead letters", n)
+	}
+}
+
+// The first call is noted, since nobody knows yet how long it takes. That the note
+// takes longer than the call must not make the next ones look long.
+func TestWorkThatTakesNothingIsNotNoted(t *testing.T) {
+	h := newHouse(t, jobqueue.Settings{})
+	serve(t, h.q, jobqueue.ServerSettings{Stage: "prior"}, prior{embed: noop}.register)
+	client := priorv1.NewPriorServiceClient(h.conn())
+	ctx := within(t, time.Minute)
+	const calls = 100
+	for n := range calls {
+		if _, err := client.EmbedImage(as(ctx, "ada", strconv.Itoa(n)), &priorv1.EmbedImageRequest{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	js, err := jetstream.New(h.nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	notes, err := js.Stream(ctx, "KV_attempts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Two writes for each that is noted.
+	if written := notes.CachedInfo().State.LastSeq; written > calls/2 {
+		t.Errorf("%d writes for %d calls", written, calls)
 	}
 }
