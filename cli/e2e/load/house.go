@@ -42,6 +42,8 @@ type house struct {
 	dir    string
 	url    string
 	server *exec.Cmd
+	// worker is the process of the workers, if there is one.
+	worker *exec.Cmd
 	nc     *nats.Conn
 	q      *jobqueue.Queue
 	client priorv1.PriorServiceClient
@@ -141,7 +143,11 @@ func (h *house) workers(ctx context.Context, replicas, slots int, sleep time.Dur
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the workers: %w", err)
 	}
-	return func() error { return end(cmd) }, nil
+	h.worker = cmd
+	return func() error {
+		h.worker = nil
+		return end(cmd)
+	}, nil
 }
 
 // work is the process of workers: each replica has its own connection.

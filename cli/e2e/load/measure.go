@@ -91,24 +91,28 @@ func costs(ctx context.Context, h *house, o options) error {
 		}},
 	}
 	rates := make([]float64, len(kinds))
+	took := make([]time.Duration, len(kinds))
 	// Turn by turn: what else the machine does meanwhile meets all of them.
 	o.seconds = max(o.seconds/costRounds, 1)
 	for range costRounds {
 		for i, kind := range kinds {
+			before := h.processor()
 			rate, err := rateOf(ctx, o, kind.do)
 			if err != nil {
 				return fmt.Errorf("%s: %w", kind.name, err)
 			}
 			rates[i] += rate / costRounds
+			took[i] += time.Duration(float64(h.processor()-before) / (rate * float64(o.seconds)) / costRounds)
 		}
 	}
-	fmt.Printf("| | a second, %d at a time | of the bare sequence | median, one at a time |\n|---|---|---|---|\n", o.pipes)
+	fmt.Printf("| | a second, %d at a time | of the bare sequence | processor time each, of all three | the bare one's of that | median, one at a time |\n|---|---|---|---|---|---|\n", o.pipes)
 	for i, kind := range kinds {
 		median, err := medianOf(ctx, kind.do)
 		if err != nil {
 			return fmt.Errorf("%s: %w", kind.name, err)
 		}
-		fmt.Printf("| %s | %.0f | %.2f | %.2f ms |\n", kind.name, rates[i], rates[i]/rates[0], median.Seconds()*1000)
+		fmt.Printf("| %s | %.0f | %.2f | %.2f ms | %.2f | %.2f ms |\n", kind.name, rates[i], rates[i]/rates[0],
+			took[i].Seconds()*1000, took[0].Seconds()/took[i].Seconds(), median.Seconds()*1000)
 	}
 	fmt.Println()
 	return stop()
