@@ -81,6 +81,7 @@ class Trainer:
         self.rates = [[g["lr"] for g in o.param_groups] for o in self.optimizers]
         self.params, self.device, self.random = params, params[0].device, random
         self.at, self.images, self.spent, self.log = 0, 0, 0.0, []
+        self.before = 0  # images seen in schedules before this one, so that it draws others than they did
         self.ema = {k: v.detach().clone() for k, v in self.modules.state_dict().items()}
         self.meta: dict = {}
         self.stop = 0
@@ -114,7 +115,7 @@ class Trainer:
 
     def __iter__(self):
         self.started = self.shown = self.saved = time.monotonic()
-        self.before = self.spent
+        self.earlier = self.spent
         self.modules.train()
         before = self._catch()
         try:
@@ -148,7 +149,7 @@ class Trainer:
                     group["lr"] = lr * factor
             yield self.at
             now = time.monotonic()
-            self.spent = self.before + now - self.started
+            self.spent = self.earlier + now - self.started
             if now - self.shown > PROGRESS_SECONDS:
                 self.show()
             if now - self.saved > SAVE_SECONDS:
@@ -188,7 +189,7 @@ class Trainer:
         self.sum, self.count, self.shown = {}, 0, now
 
     def save(self) -> None:
-        self.meta.update(step=self.at, images=self.images, seconds=round(self.spent),
+        self.meta.update(step=self.at, images=self.images, images_before=self.before, seconds=round(self.spent),
                          done=self.progress >= 1.0, log=self.log)
         save(self.path, self.ema, self.meta)
         with replacing(self.resume_path) as beside:
@@ -205,7 +206,8 @@ class Trainer:
         self.ema = {k: v.detach().clone() for k, v in self.modules.state_dict().items()}
         text = self.path.with_suffix(".json")
         before = json.loads(text.read_text()) if text.exists() else {}
-        self.images = before.get("images", 0)
+        self.images = self.before = before.get("images", 0)
+        self._settle({})
         self.meta = {"seconds_before": before.get("seconds", 0) + before.get("seconds_before", 0)}
         print(f"{self.name}: started from {self.path.name}, {self.images} images seen before", flush=True)
 
@@ -221,7 +223,7 @@ class Trainer:
         for opt, state in zip(self.optimizers, held["optimizers"]):
             opt.load_state_dict(state)
         self.at, self.images, self.spent = self.meta["step"], self.meta["images"], self.meta["seconds"]
-        self.log = self.meta["log"]
+        self.log, self.before = self.meta["log"], self.meta.get("images_before", 0)
         self._settle(held.get("random", {}))
         print(f"{self.name}: resumed at step {self.at}, {self.spent / 60:.1f} min spent", flush=True)
 
@@ -243,12 +245,12 @@ class Trainer:
 
     def _settle(self, held: dict[str, torch.Tensor]) -> None:
         """Puts the generators where they were. A checkpoint of another kind of device, or an older
-        one, has none that fit: then draws start anew from the step's number."""
+        one, has none that fit, nor has a schedule that begins: then draws start anew from how much was seen."""
         wanted = set(self._randomness())
         if not wanted <= held.keys():
-            torch.manual_seed(self.train.seed + self.at)
+            torch.manual_seed(self.train.seed + self.images + self.at)
             if self.random is not None:
-                self.random.manual_seed(self.train.seed + self.at)
+                self.random.manual_seed(self.train.seed + self.images + self.at)
             return
         torch.set_rng_state(held["torch"])
         if self.random is not None:

@@ -17,7 +17,7 @@ class FaceConfig:
     size: int = 112
     embed: int = 512
     widths: list[int] = field(default_factory=lambda: [24, 48, 112, 192])
-    blocks: list[int] = field(default_factory=lambda: [1, 1, 1])
+    blocks: list[int] = field(default_factory=lambda: [1, 2, 2])
     readout: int = 16
 
 

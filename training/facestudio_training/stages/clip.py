@@ -78,7 +78,7 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     t = Trainer(at, "clip_train", {"vision": trio, "text": text, "heads": heads}, train, minutes, cfg.fresh)
 
     def make(step: int) -> tuple:
-        rng = np.random.default_rng([train.seed, step])
+        rng = np.random.default_rng([train.seed, t.before, step])
         return draw(data, rng.choice(rows, train.batch), told, labels, tokenizer, rng)
 
     batches = ahead(make, t.at, workers(device))

@@ -57,7 +57,7 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     forward, goals, names = compiled(encoder, device), *(torch.from_numpy(x).to(device) for x in (taught, labels))
 
     def make(step: int) -> tuple[np.ndarray, np.ndarray]:
-        rng = np.random.default_rng([train.seed, step])
+        rng = np.random.default_rng([train.seed, t.before, step])
         chosen = batch_rows(rows, repeated, train.batch, rng)
         return chosen, np.stack([crop(data, i, rng) for i in chosen])
 

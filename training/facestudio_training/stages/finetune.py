@@ -54,7 +54,7 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1, folder: Pat
     forward = compiled(unet, device)
 
     def make(step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        rng = np.random.default_rng([c.train.seed, step])
+        rng = np.random.default_rng([c.train.seed, t.before, step])
         row, flip = rng.choice(rows, c.train.batch), rng.integers(0, 2, c.train.batch)
         seen = [held.pixels[i][:, ::-1] if f else held.pixels[i] for i, f in zip(row, flip, strict=True)]
         return row, flip, np.stack([cv2.resize(np.ascontiguousarray(p), (side, side), interpolation=cv2.INTER_CUBIC) for p in seen])

@@ -23,6 +23,7 @@ from ..config import Config
 from ..data import augment, pictures, skin
 from ..device import autocast, compiled, pick, workers
 from ..files import write_arrays
+from ..optim import mixed
 from ..prefetch import ahead
 from ..trainer import Trainer, save, setup
 from . import face
@@ -40,12 +41,12 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     rows = data.where("train", "low")
     rows = rows[data.found[rows] & taught[rows].any(1)]
     encoder = face.load(cfg).to(device)
-    t = Trainer(cfg.state("face"), "refit", {"encoder": encoder}, train, minutes, cfg.fresh)
-    goals = torch.from_numpy(goals_of(cfg.state("face"), taught, rows, colours_of(data, rows), fresh=t.at == 0)).to(device)
+    t = Trainer(cfg.state("face"), "refit", {"encoder": encoder}, train, minutes, cfg.fresh, optimizers=mixed(encoder, train))
+    goals = torch.from_numpy(goals_of(cfg.state("face"), taught, rows, colours_of(data, rows), cfg.fresh)).to(device)
     forward = compiled(encoder, device)
 
     def make(step: int) -> tuple[np.ndarray, np.ndarray]:
-        rng = np.random.default_rng([train.seed, 1, step])
+        rng = np.random.default_rng([train.seed, 1, t.before, step])
         chosen = rng.choice(rows, train.batch)
         return chosen, np.stack([face.crop(data, i, rng) for i in chosen])
 
@@ -65,7 +66,7 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
 
 def goals_of(folder: Path, taught: np.ndarray, rows: np.ndarray, colours: np.ndarray, fresh: bool) -> np.ndarray:
     """The goals [N,F] of all photos, zero where the teacher has said nothing; colours [R,3] are those of the faces of
-    rows. What leads to them is the encoder as it was when the stage began."""
+    rows. What leads to them is the encoder as it was when the stage first began: what it has learnt since would narrow them."""
     at = folder / "refit.npz"
     if fresh or not at.exists():
         e = np.load(folder / "e_f.npy").astype(np.float64)

@@ -42,7 +42,7 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     t = Trainer(cfg.state("segmenter"), "segmenter_train", {"segmenter": net}, train, minutes, cfg.fresh)
 
     def make(step: int) -> list[Scene]:
-        rng = np.random.default_rng([train.seed, step])
+        rng = np.random.default_rng([train.seed, t.before, step])
         width = 2 if rng.random() < WIDE else 1
         return [draw(data, masks, rows, rng, width) for _ in range(train.batch // width)]
 
