@@ -137,7 +137,8 @@ class Likeness:
     last: int = 650  # and last
     groups: float = 0.12  # share of steps that ask for several people
     elsewhere: float = 0.3  # share of the others that are asked for in moved and stylised pictures
-    adversarial: float = 0.02  # weight of the critics' verdict
+    adversarial: float = 0.04  # weight of the critics' verdict
+    inner: float = 4.0  # of the critic of eyes, noses and mouths, in that verdict; the others have 1
     critic: int = 32  # channels of the picture's critic
     critic_warmup: int = 60
     critic_lr: float = 1e-3
