@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -95,6 +96,17 @@ func (c *Config) transports() []transport {
 		{"segmenter", "segmenter-transport", &c.Segmenter},
 		{"denoiser", "denoiser-transport", &c.Denoiser},
 	}
+}
+
+// queued are those of the stages that are called over the queue.
+func (c *Config) queued(stages ...string) []string {
+	var found []string
+	for _, t := range c.transports() {
+		if (*t.to == "" || *t.to == QueueTransport) && slices.Contains(stages, t.stage) {
+			found = append(found, t.stage)
+		}
+	}
+	return found
 }
 
 // parseTransport returns the address of a stage that is called over plain

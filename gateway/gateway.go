@@ -24,6 +24,7 @@ import (
 	"github.com/facestudio/facestudio/gateway/internal/erase"
 	"github.com/facestudio/facestudio/gateway/internal/flow"
 	"github.com/facestudio/facestudio/gateway/internal/record"
+	"github.com/facestudio/facestudio/gateway/internal/serving"
 	"github.com/facestudio/facestudio/services/blob"
 	"github.com/facestudio/facestudio/services/bundle"
 	"github.com/facestudio/facestudio/services/jobqueue"
@@ -117,6 +118,9 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 	}
 	manifest := &env.Bundle.Manifest
 	s.store = record.New(env.Queue, env.Queue.Now)
+	workers := serving.New(serving.Settings{
+		List: env.Queue.Stages, Bundle: env.Bundle.ID(), Stages: s.config.queued("encoder", "denoiser"), Now: time.Now,
+	})
 	s.eraser = erase.New(env.Blobs, s.store, env.Queue, env.Log)
 	settings := api.Settings{
 		Bundle:       s.bundle,
@@ -131,14 +135,15 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 			_, err := s.people.embeddings.Embedding(ctx, tenant, name)
 			return err
 		},
-		Drop:       s.eraser.Drop,
-		ForgetWork: env.Queue.ForgetWork,
-		Style:      s.assets.style,
-		Sign:       env.Queue.Sign,
-		Stopping:   s.stopping,
-		Line:       s.line,
-		Now:        env.Queue.Now,
-		Random:     rand.Reader,
+		CheckServed: workers.Check,
+		Drop:        s.eraser.Drop,
+		ForgetWork:  env.Queue.ForgetWork,
+		Style:       s.assets.style,
+		Sign:        env.Queue.Sign,
+		Stopping:    s.stopping,
+		Line:        s.line,
+		Now:         env.Queue.Now,
+		Random:      rand.Reader,
 	}
 	s.api = api.New(s.store, env.Blobs, settings)
 	if c.Encoder != "" && c.Encoder != QueueTransport {
@@ -160,7 +165,7 @@ func New(ctx context.Context, env Env, c Config) (*Service, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.conductor = conductor.New(runner, s.store, conductor.Settings{
-		Bundle: s.bundle, Now: env.Queue.Now, Ended: s.eraser.Ended, Log: env.Log,
+		Bundle: s.bundle, Now: env.Queue.Now, Unserved: workers.Explain, Ended: s.eraser.Ended, Log: env.Log,
 	})
 	return s, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,10 +92,13 @@ func (m *mesh) run(do func(context.Context) error) {
 }
 
 // queued offers a stage over the queue.
-func (m *mesh) queued(stage string) {
+func (m *mesh) queued(stage string) { m.queuedOf(stage, m.bundle.ID()) }
+
+// queuedOf offers a stage of a bundle over the queue.
+func (m *mesh) queuedOf(stage, bundle string) {
 	q, _ := m.open()
 	server := jobqueue.NewServer(q, jobqueue.ServerSettings{
-		Stage: stage, Bundle: m.bundle.ID(), Slots: 4, Grace: time.Second, BatchPoll: 50 * time.Millisecond, Backoff: time.Millisecond,
+		Stage: stage, Bundle: bundle, Slots: 4, Grace: time.Second, BatchPoll: 50 * time.Millisecond, Backoff: time.Millisecond,
 	})
 	m.stages.register(stage, server)
 	m.run(server.Run)
@@ -298,7 +302,40 @@ func TestDeadlineEndsAGenerationThatNoStageTakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	after := m.await(client, g.GetName())
-	if after.GetState() != gatewayv1.State_STATE_FAILED || after.GetFault().GetReason() != faultv1.Reason_REASON_DEADLINE_PASSED {
+	if after.GetState() != gatewayv1.State_STATE_FAILED || after.GetFault().GetReason() != faultv1.Reason_REASON_BUNDLE_NOT_SERVED {
 		t.Errorf("ended as %v", after)
+	}
+}
+
+// Workers of another bundle are there, and none of the gateway's: once those had time
+// to come, that is told at once.
+func TestAGenerationThatNobodyServesIsRefused(t *testing.T) {
+	const other = "0123456789ab"
+	m := newMesh(t)
+	for _, stage := range []string{"encoder", "denoiser"} {
+		m.queuedOf(stage, other)
+	}
+	client, _ := m.serve(gateway.Config{})
+	create := func() error {
+		_, err := client.CreateGeneration(t.Context(), m.request())
+		return err
+	}
+	err := create()
+	for ; err == nil; err = create() {
+		select {
+		case <-time.After(100 * time.Millisecond): // it is looked at from time to time
+		case <-t.Context().Done():
+			t.Fatal("it is taken")
+		}
+	}
+	if f := fault.From(err); f.Reason != faultv1.Reason_REASON_BUNDLE_NOT_SERVED || f.RetryAfter == 0 || !strings.Contains(f.Message, other) || !strings.Contains(f.Message, m.bundle.ID()) {
+		t.Fatalf("got %v", err)
+	}
+	m.queueAll()
+	for err = create(); fault.Is(err, faultv1.Reason_REASON_BUNDLE_NOT_SERVED); err = create() {
+		<-time.After(100 * time.Millisecond)
+	}
+	if err != nil {
+		t.Errorf("with its workers: %v", err)
 	}
 }

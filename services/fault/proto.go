@@ -23,6 +23,7 @@ var reasonKinds = map[faultv1.Reason]Kind{
 	faultv1.Reason_REASON_CANCELLED:           Cancelled,
 	faultv1.Reason_REASON_BUNDLE_INVALID:      Precondition,
 	faultv1.Reason_REASON_BUNDLE_MISMATCH:     Precondition,
+	faultv1.Reason_REASON_BUNDLE_NOT_SERVED:   Unavailable,
 	faultv1.Reason_REASON_ROLE_MISSING:        Precondition,
 	faultv1.Reason_REASON_CONFIG_INVALID:      Precondition,
 	faultv1.Reason_REASON_UNAVAILABLE:         Unavailable,

@@ -80,6 +80,8 @@ type Settings struct {
 	// CheckEnrolled, if not nil, refuses the name of an enrolled subject of a
 	// tenant that cannot be used, with a fault about field "name".
 	CheckEnrolled func(ctx context.Context, tenant, name string) error
+	// CheckServed, if not nil, refuses generations that nobody would work on.
+	CheckServed func(ctx context.Context) error
 	// Line tells where generations wait and whether more may; nil: no bound, and
 	// no places.
 	Line Line

@@ -4,6 +4,7 @@
 package conductor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -11,7 +12,9 @@ import (
 
 	"github.com/facestudio/facestudio/gateway/internal/flow"
 	"github.com/facestudio/facestudio/gateway/internal/record"
+	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
+	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/jobqueue"
 )
 
@@ -44,6 +47,9 @@ type Settings struct {
 	Bundle string
 	// Now is the clock.
 	Now func() time.Time
+	// Unserved, if not nil, tells why a generation of the bundle did not end in time,
+	// if nobody was there to work on it; else it returns nil.
+	Unserved func(ctx context.Context) error
 	// Ended, if not nil, is told of every generation whose end was recorded.
 	Ended func(tenant string, g *gatewayv1.Generation)
 	// Log gets how generations end.
@@ -84,6 +90,7 @@ func (c *Conductor) Conduct(ctx context.Context, claim Claim) error {
 	case Succeed:
 		record.Succeeded(g, result.Pictures, now)
 	case Fail:
+		decision.Fault = c.explained(ctx, g, decision.Fault)
 		record.Failed(g, decision.Fault, now)
 	case Cancel:
 		record.Cancelled(g, now)
@@ -96,6 +103,17 @@ func (c *Conductor) Conduct(ctx context.Context, claim Claim) error {
 	}
 	c.logEnd(ctx, g, decision.Fault)
 	return nil
+}
+
+// explained is the fault that a generation ends with: more time is no help where
+// nobody serves its bundle.
+func (c *Conductor) explained(ctx context.Context, g *gatewayv1.Generation, f error) error {
+	if c.set.Unserved == nil || g.GetBundle() != c.set.Bundle || !fault.Is(f, faultv1.Reason_REASON_DEADLINE_PASSED) {
+		return f
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTime)
+	defer cancel()
+	return cmp.Or(c.set.Unserved(ctx), f)
 }
 
 // logEnd logs what the stored fault keeps from the caller.

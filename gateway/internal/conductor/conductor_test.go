@@ -154,6 +154,30 @@ func TestEndsAreRecordedOnce(t *testing.T) {
 	}
 }
 
+// A timeout that passed because nobody serves the bundle is told as that.
+func TestALateEndIsExplained(t *testing.T) {
+	unserved := fault.New(fault.Unavailable, faultv1.Reason_REASON_BUNDLE_NOT_SERVED, "bundle", "nobody serves it")
+	for name, test := range map[string]struct {
+		explain error
+		end     error
+		want    faultv1.Reason
+	}{
+		"nobody was there":   {unserved, context.DeadlineExceeded, faultv1.Reason_REASON_BUNDLE_NOT_SERVED},
+		"somebody was there": {nil, context.DeadlineExceeded, faultv1.Reason_REASON_DEADLINE_PASSED},
+		"another end":        {unserved, fault.InvalidField("alpha", "too much"), faultv1.Reason_REASON_INVALID_FIELD},
+	} {
+		c := newClaim(t)
+		err := conductor.New(runner(func(context.Context, flow.Job, flow.Report) (flow.Result, error) {
+			return flow.Result{}, test.end
+		}), news{}, conductor.Settings{
+			Bundle: digest, Now: time.Now, Log: slog.New(slog.DiscardHandler), Unserved: func(context.Context) error { return test.explain },
+		}).Conduct(t.Context(), c)
+		if err != nil || len(c.finished) != 1 || c.finished[0].GetFault().GetReason() != test.want {
+			t.Errorf("%s: %v, recorded %v", name, err, c.finished)
+		}
+	}
+}
+
 func TestCancelledBeforeItsTurnRunsNothing(t *testing.T) {
 	c := newClaim(t)
 	ctx, cancel := context.WithCancelCause(t.Context())

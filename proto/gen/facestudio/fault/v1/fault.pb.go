@@ -150,6 +150,10 @@ const (
 	// The chunk does not begin where the upload stands. Ask for the upload, and go
 	// on at its offset.
 	Reason_REASON_WRONG_OFFSET Reason = 55
+	// Workers serve other bundles, and lately none has served the one that the gateway
+	// makes pictures with; or a generation's timeout passed without a worker of its
+	// bundle. Retry after the delay, elsewhere, or have workers of that bundle started.
+	Reason_REASON_BUNDLE_NOT_SERVED Reason = 56
 )
 
 // Enum value maps for Reason.
@@ -204,6 +208,7 @@ var (
 		53: "REASON_ETAG_MISMATCH",
 		54: "REASON_NOT_ENDED",
 		55: "REASON_WRONG_OFFSET",
+		56: "REASON_BUNDLE_NOT_SERVED",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":            0,
@@ -255,6 +260,7 @@ var (
 		"REASON_ETAG_MISMATCH":          53,
 		"REASON_NOT_ENDED":              54,
 		"REASON_WRONG_OFFSET":           55,
+		"REASON_BUNDLE_NOT_SERVED":      56,
 	}
 )
 
@@ -368,7 +374,7 @@ const file_facestudio_fault_v1_fault_proto_rawDesc = "" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1b.facestudio.fault.v1.ReasonR\x06reason\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
 	"\x05field\x18\x03 \x01(\tR\x05field\x12\x1c\n" +
-	"\tretryable\x18\x04 \x01(\bR\tretryable*\xce\n" +
+	"\tretryable\x18\x04 \x01(\bR\tretryable*\xec\n" +
 	"\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
@@ -420,7 +426,8 @@ const file_facestudio_fault_v1_fault_proto_rawDesc = "" +
 	"\x14REASON_UNKNOWN_STYLE\x104\x12\x18\n" +
 	"\x14REASON_ETAG_MISMATCH\x105\x12\x14\n" +
 	"\x10REASON_NOT_ENDED\x106\x12\x17\n" +
-	"\x13REASON_WRONG_OFFSET\x107B\xdb\x01\n" +
+	"\x13REASON_WRONG_OFFSET\x107\x12\x1c\n" +
+	"\x18REASON_BUNDLE_NOT_SERVED\x108B\xdb\x01\n" +
 	"\x17com.facestudio.fault.v1B\n" +
 	"FaultProtoP\x01ZFgithub.com/facestudio/facestudio/proto/gen/facestudio/fault/v1;faultv1\xa2\x02\x03FFX\xaa\x02\x13Facestudio.Fault.V1\xca\x02\x13Facestudio\\Fault\\V1\xe2\x02\x1fFacestudio\\Fault\\V1\\GPBMetadata\xea\x02\x15Facestudio::Fault::V1b\x06proto3"
 
