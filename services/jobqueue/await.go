@@ -52,6 +52,10 @@ func (q *Queue) await(ctx context.Context, r rule, w work, progress func([]byte)
 			var found *recorded
 			if found, err = q.lookup(ctx, w.address); err == nil {
 				result, next = found, state.looked(found)
+				if next == wantPublish && state.entered && len(listener.heard) > 0 {
+					// What was told meanwhile is newer: the work may just have ended.
+					next = wantWait
+				}
 			}
 		case wantRemove:
 			if err = q.remove(ctx, w.address, state.stale); err == nil {
