@@ -162,9 +162,10 @@ func TestOpenRefuses(t *testing.T) {
 		"a similarity without its share": {func(f *folder) {
 			f.object("face_encoder")["similarity"] = map[string]any{"strangers": map[string]any{"mean": 0.1, "deviation": 0.1}}
 		}, "bundle.json", []string{"face_encoder.similarity.blend_share is missing"}},
-		"widths that disagree": {func(f *folder) { f.object("embeddings")["image"] = 7 }, "bundle.json", []string{"embeddings.image is 7, the image encoders' dim add up to"}},
-		"not JSON":             {func(f *folder) { f.manifest = nil }, "bundle.json", []string{"must be a JSON object"}},
-		"not fetched":          {func(f *folder) { f.entry("face_detector.onnx")["sha256"] = strings.Repeat("0", 64) }, "face_detector.onnx", []string{"was not fetched yet", "run scripts/setup-models.sh"}},
+		"a rescale that cannot be": {func(f *folder) { f.object("prior")["guidance_rescale"] = 1.5 }, "bundle.json", []string{"prior.guidance_rescale must be 0..1"}},
+		"widths that disagree":     {func(f *folder) { f.object("embeddings")["image"] = 7 }, "bundle.json", []string{"embeddings.image is 7, the image encoders' dim add up to"}},
+		"not JSON":                 {func(f *folder) { f.manifest = nil }, "bundle.json", []string{"must be a JSON object"}},
+		"not fetched":              {func(f *folder) { f.entry("face_detector.onnx")["sha256"] = strings.Repeat("0", 64) }, "face_detector.onnx", []string{"was not fetched yet", "run scripts/setup-models.sh"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := copyTiny(t)

@@ -144,6 +144,9 @@ type Prior struct {
 	Steps int `json:"steps"`
 	// GuidanceScale is the default scale of classifier-free guidance.
 	GuidanceScale float32 `json:"guidance_scale"`
+	// GuidanceRescale, 0..1, is how far a guided embedding gets back the standard
+	// deviation that it had without guidance.
+	GuidanceRescale float32 `json:"guidance_rescale,omitempty"`
 }
 
 // File is one file of the bundle.

@@ -83,6 +83,7 @@ func (m *Manifest) validateMethod(p *problems) {
 		p.oneOf("prior.sampler", m.Prior.Sampler, "ddim")
 		p.check(m.Prior.Steps > 0 && m.Prior.Steps <= m.Prior.Schedule.TrainSteps, "prior.steps", "must be 1..prior.schedule.train_steps")
 		p.check(m.Prior.GuidanceScale > 0, "prior.guidance_scale", "must be positive")
+		p.check(m.Prior.GuidanceRescale >= 0 && m.Prior.GuidanceRescale <= 1, "prior.guidance_rescale", "must be 0..1")
 	}
 }
 

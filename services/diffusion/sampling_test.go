@@ -76,14 +76,16 @@ func TestGuidanceGolden(t *testing.T) {
 	file := golden[struct {
 		Tolerance float64
 		Cases     []struct {
-			Scale                              float32
-			Unconditional, Conditional, Guided []float32
+			Scale, Rescale                               float32
+			Unconditional, Conditional, Guided, Rescaled []float32
 		}
 	}](t, "guidance.json")
 	for _, c := range file.Cases {
 		dst := make([]float32, len(c.Guided))
 		diffusion.Guide(dst, c.Unconditional, c.Conditional, c.Scale)
 		near(t, fmt.Sprintf("scale %g", c.Scale), dst, c.Guided, file.Tolerance)
+		diffusion.Rescale(dst, c.Conditional, c.Rescale)
+		near(t, fmt.Sprintf("scale %g, rescale %g", c.Scale, c.Rescale), dst, c.Rescaled, file.Tolerance)
 	}
 }
 

@@ -137,8 +137,8 @@ class Likeness:
     last: int = 650  # and last
     groups: float = 0.12  # share of steps that ask for several people
     elsewhere: float = 0.3  # share of the others that are asked for in moved and stylised pictures
-    adversarial: float = 0.04  # weight of the critics' verdict
-    inner: float = 4.0  # of the critic of eyes, noses and mouths, in that verdict; the others have 1
+    adversarial: float = 0.02  # weight of the critics' verdict
+    inner: float = 1.5  # of the critic of eyes, noses and mouths, in that verdict; the others have 1
     critic: int = 32  # channels of the picture's critic
     critic_warmup: int = 60
     critic_lr: float = 1e-3
@@ -180,7 +180,8 @@ class Face:
 class Prior:
     model: PriorConfig = field(default_factory=PriorConfig)
     steps: int = 10  # DDIM steps at run time
-    guidance: float = 2.0
+    guidance: float = 5.0
+    rescale: float = 0.7  # how far guided embeddings get back the standard deviation they had without
     train: Train = field(default_factory=lambda: Train(minutes=4, steps=4_000, batch=256, lr=1e-3, ema=0.998))
 
 

@@ -16,8 +16,10 @@ def test_the_prior_schedule_is_diffusers_squared_cosine():
     torch.testing.assert_close(prior.cumulative(), want, rtol=1e-4, atol=1e-6)
 
 
-def test_prior_sampling_is_diffusers_ddim():
+@pytest.mark.parametrize("rescale", [0.0, 0.7])
+def test_prior_sampling_is_diffusers_ddim(rescale):
     from diffusers import DDIMScheduler
+    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
     torch.manual_seed(0)
     net = Prior(PriorConfig(image=12, text=6, width=16, hidden=16, layers=1, time=8)).eval()
     words, noise = torch.randn(3, 6), torch.randn(3, 12)
@@ -28,9 +30,9 @@ def test_prior_sampling_is_diffusers_ddim():
     with torch.no_grad():
         for step in schedule.timesteps:
             when = torch.full((3,), float(step))
-            plain = net(x, when, torch.zeros_like(words))
-            x = schedule.step(plain + 1.5 * (net(x, when, words) - plain), step, x).prev_sample
-    torch.testing.assert_close(prior.sample(net, words, noise, 10, 1.5), x, rtol=1e-3, atol=1e-4)
+            plain, told = net(x, when, torch.zeros_like(words)), net(x, when, words)
+            x = schedule.step(rescale_noise_cfg(plain + 1.5 * (told - plain), told, rescale), step, x).prev_sample
+    torch.testing.assert_close(prior.sample(net, words, noise, 10, 1.5, rescale), x, rtol=1e-3, atol=1e-4)
 
 
 def test_padding_does_not_change_a_text_embedding():

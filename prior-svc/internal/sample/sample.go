@@ -109,7 +109,11 @@ func (s *Sampler) Sample(ctx context.Context, r Request) ([]float32, error) {
 		}
 		predicted := x0.Row(0).Data
 		if r.Scale != 1 {
-			diffusion.Guide(predicted, x0.Row(1).Data, predicted, r.Scale)
+			// The row of the unconditional one is what can be written over.
+			guided := x0.Row(1).Data
+			diffusion.Guide(guided, guided, predicted, r.Scale)
+			diffusion.Rescale(guided, predicted, s.spec.GuidanceRescale)
+			predicted = guided
 		}
 		sampler.Step(drawn, predicted, nil, nil, k)
 	}

@@ -111,6 +111,7 @@ class Mesh:
         for now, later in zip(times, [*times[1:], -1], strict=True):
             plain, told = self.graph("prior", x=np.stack([x, x]), timestep=np.full(2, float(now)), text=both)
             clean = plain + prior["guidance_scale"] * (told - plain)
+            clean *= 1 + prior.get("guidance_rescale", 0.0) * (told.std() / clean.std() - 1)
             a, b = kept[now], kept[later] if later >= 0 else 1.0
             x = (np.sqrt(b) * clean + np.sqrt(1 - b) * (x - np.sqrt(a) * clean) / np.sqrt(1 - a)).astype(np.float32)
         return x

@@ -42,7 +42,7 @@ def measured(cfg: Config) -> dict[str, str]:
     if "iou_portraits" in (overlap := told(cfg, "segmenter", "segmenter")):
         out["segmenter: intersection over union with its teacher, portraits / composites of several people"] = (
             f"{overlap['iou_portraits']:.2f} / {overlap['iou_composites']:.2f}")
-    rank = told(cfg, "prior", "prior").get(f"rank_sample_g{cfg.prior.guidance:g}")
+    rank = told(cfg, "prior", "prior").get("rank_sample")
     if rank is not None:
         out["prior: other people's pictures nearer to the text's embedding than the right one (chance 50 %)"] = f"{rank:.0%}"
     return out

@@ -11,6 +11,7 @@ import onnxruntime as ort
 import torch
 from diffusers import (DDIMScheduler, DPMSolverMultistepScheduler, EulerAncestralDiscreteScheduler, EulerDiscreteScheduler,
                        UniPCMultistepScheduler)
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
 
 from . import REPOSITORY, numbers, philox, write
 from .samplers import begun
@@ -107,7 +108,8 @@ def imagine(graphs: Graphs, text: np.ndarray, seed: int, picture: int) -> np.nda
     words = np.stack([np.zeros_like(text), text])
     for t in scheduler.timesteps:
         both = graphs("prior", x=np.repeat(x.numpy(), 2, 0), timestep=np.full(2, float(t)), text=words)
-        guided = torch.from_numpy(both[:1] + scale * (both[1:] - both[:1]))
+        plain, told = (torch.from_numpy(x) for x in (both[:1], both[1:]))
+        guided = rescale_noise_cfg(plain + scale * (told - plain), told, prior.get("guidance_rescale", 0.0))
         x = scheduler.step(guided, t, x, eta=0.0).prev_sample
     return x[0].numpy()
 

@@ -9,6 +9,7 @@ import diffusers
 import numpy as np
 import torch
 from diffusers import DDIMScheduler, EulerAncestralDiscreteScheduler
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
 
 from . import numbers, write
 
@@ -102,13 +103,14 @@ def spacings() -> list[dict]:
 
 
 def guidance() -> list[dict]:
-    """eps = eps_0 + s (eps_c - eps_0), the line of every diffusers pipeline, and alpha mixing."""
+    """eps = eps_0 + s (eps_c - eps_0), the line of every diffusers pipeline, and its rescaling."""
     rng = np.random.default_rng(5)
     empty, given = (torch.from_numpy(rng.standard_normal(SIZE).astype(np.float32)) for _ in range(2))
+    guided = {s: empty + s * (given - empty) for s in (0.0, 1.0, 3.0, 7.5)}
     return [
         {"scale": s, "unconditional": numbers(empty.numpy()), "conditional": numbers(given.numpy()),
-         "guided": numbers((empty + s * (given - empty)).numpy())}
-        for s in (0.0, 1.0, 3.0, 7.5)
+         "guided": numbers(x.numpy()), "rescale": r, "rescaled": numbers(rescale_noise_cfg(x[None], given[None], r)[0].numpy())}
+        for (s, x), r in zip(guided.items(), (1.0, 0.7, 0.0, 0.7), strict=True)
     ]
 
 
@@ -134,6 +136,6 @@ def write_all(root: Path) -> list[Path]:
         write(folder, "ddim_x0.json", f"{BY} DDIMScheduler, prediction_type sample, eta 0, no clipping, "
               "set_alpha_to_one, trailing; cosine = squaredcos_cap_v2, sd = scaled_linear 0.00085 to 0.012; model as "
               "in euler_ancestral.json with input = x.", 1e-4, analytic | {"cases": ddim}),
-        write(folder, "guidance.json", "PyTorch float32: unconditional + scale * (conditional - unconditional).", 1e-6,
+        write(folder, "guidance.json", "PyTorch float32: unconditional + scale * (conditional - unconditional); rescale_noise_cfg of diffusers.", 1e-6,
               {"cases": guidance()}),
     ]

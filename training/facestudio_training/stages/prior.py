@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import torch
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -122,8 +123,8 @@ def start(net: Prior, x: Tensor, words: Tensor) -> None:
 
 
 @torch.no_grad()
-def sample(net: Prior, words: Tensor, noise: Tensor, steps: int, guidance: float) -> Tensor:
-    """DDIM from noise [B,768] to e_T [B,768], with trailing steps of the schedule."""
+def sample(net: Prior, words: Tensor, noise: Tensor, steps: int, guidance: float, rescale: float = 0.0) -> Tensor:
+    """DDIM from noise [B,768] to e_T [B,768], with trailing steps of the schedule; rescale as rescale_noise_cfg has it."""
     kept, x = cumulative(), noise
     times = [round(TRAIN_STEPS - i * TRAIN_STEPS / steps) - 1 for i in range(steps)]
     for now, later in zip(times, [*times[1:], -1], strict=True):
@@ -131,7 +132,7 @@ def sample(net: Prior, words: Tensor, noise: Tensor, steps: int, guidance: float
         x0 = net(x, step, words)
         if guidance != 1:
             plain = net(x, step, torch.zeros_like(words))
-            x0 = plain + guidance * (x0 - plain)
+            x0 = rescale_noise_cfg(plain + guidance * (x0 - plain), x0, rescale)
         a, b = kept[now], kept[later] if later >= 0 else torch.tensor(1.0)
         eps = (x - a.sqrt() * x0) / (1 - a).sqrt()
         x = b.sqrt() * x0 + (1 - b).sqrt() * eps
@@ -160,8 +161,8 @@ def measure(cfg: Config, net: Prior, rows: np.ndarray, held: np.ndarray, images:
     with torch.no_grad():
         first = net(noise, torch.full((len(test),), TRAIN_STEPS - 1.0), given)
     found = {"mean": mean.expand_as(goal), "linear": given @ matrix + bias, "first_guess": first}
-    for guidance in (1.0, 1.5, 2.0, 3.0):
-        found[f"sample_g{guidance:g}"] = sample(net, given, noise, cfg.prior.steps, guidance)
+    found["unguided"] = sample(net, given, noise, cfg.prior.steps, 1.0)
+    found["sample"] = sample(net, given, noise, cfg.prior.steps, cfg.prior.guidance, cfg.prior.rescale)
     figures = {}
     for name, value in found.items():
         figures[f"cosine_{name}"] = float(F.cosine_similarity(value, goal, dim=1).mean())
