@@ -7,8 +7,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// progressBuffer is how many messages of a stream wait for a slow reader; the
-// oldest go first.
+// progressBuffer is how many messages of a stream wait for a slow reader; what
+// comes while they do is lost.
 const progressBuffer = 64
 
 // Headers that the server sets on what it republishes or marks.
