@@ -323,7 +323,7 @@ func TestAGenerationThatNobodyServesIsRefused(t *testing.T) {
 	err := create()
 	for ; err == nil; err = create() {
 		select {
-		case <-time.After(100 * time.Millisecond): // it is looked at from time to time
+		case <-time.After(time.Second): // it is looked at from time to time
 		case <-t.Context().Done():
 			t.Fatal("it is taken")
 		}

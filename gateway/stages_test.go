@@ -128,7 +128,11 @@ func (d denoiser) Denoise(req *denoiserv1.DenoiseRequest, stream grpc.ServerStre
 	ctx := stream.Context()
 	d.calledBy(ctx)
 	d.denoised.Add(1)
-	d.begun <- struct{}{}
+	select {
+	case d.begun <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	if d.hold != nil {
 		select {
 		case <-d.hold:
