@@ -138,7 +138,6 @@ class Likeness:
     groups: float = 0.12  # share of steps that ask for several people
     elsewhere: float = 0.3  # share of the others that are asked for in moved and stylised pictures
     adversarial: float = 0.02  # weight of the critics' verdict
-    inner: float = 1.5  # of the critic of eyes, noses and mouths, in that verdict; the others have 1
     critic: int = 32  # channels of the picture's critic
     critic_warmup: int = 60
     critic_lr: float = 1e-3

@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from facestudio_training import config, device, diffusion, optim
 from facestudio_training.models import face as face_model
-from facestudio_training.models.critic import Critic, FaceCritic, InnerFaceCritic
+from facestudio_training.models.critic import Critic, FaceCritic
 from facestudio_training.models.guidance import GuidanceProjection
 from facestudio_training.models.prior import Prior
 from facestudio_training.models.segmenter import PersonSegmenter
@@ -105,7 +105,7 @@ def test_a_look_at_who_was_made(tiny):
     verdict = object.__new__(likeness.Verdict)
     verdict.cfg, verdict.random, verdict.mean, verdict.std = tiny.likeness, None, *torch.ones(2, 1, 3, 1, 1, device=GPU)
     verdict.decoder, verdict.recogniser = there(lambda: Decoder(tiny.vae), lambda: MobileFaceNet().eval())
-    verdict.critics = there(lambda: torch.nn.ModuleDict({"picture": Critic(8), "face": FaceCritic(), "inner": InnerFaceCritic(8)}))
+    verdict.critics = there(lambda: torch.nn.ModuleDict({"picture": Critic(8), "face": FaceCritic()}))
     batch = requests(people)
     for figure in verdict(walk(net, guidance, batch), batch):
         assert figure.device.type == "cuda"

@@ -42,26 +42,3 @@ class FaceCritic(nn.Module):
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         return torch.cat([head(x).flatten(1).float() for head, x in zip(self.heads, maps, strict=True)], 1)
-
-
-class InnerFaceCritic(nn.Module):
-    """Aligned faces [B,3,112,112] -> scores [B,1,17,20] of their eyes, noses and mouths, high where they look real.
-
-    In an aligned face everything has its place, so what belongs there is learned with the place; a critic of patches
-    is content with the texture of skin where an eye should be, and a recogniser hardly minds."""
-
-    TOP, BOTTOM, LEFT, RIGHT = 36, 104, 16, 96
-
-    def __init__(self, width: int = 24) -> None:
-        super().__init__()
-        w = width
-        self.enter = nn.Sequential(nn.Conv2d(3, w, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(w, 2 * w, 4, 2, 1))
-        self.place = nn.Parameter(torch.zeros(1, 2 * w, (self.BOTTOM - self.TOP) // 4, (self.RIGHT - self.LEFT) // 4))
-        self.leave = nn.Sequential(
-            nn.GroupNorm(8, 2 * w), nn.LeakyReLU(0.2), nn.Conv2d(2 * w, 4 * w, 3, 1, 1),
-            nn.GroupNorm(8, 4 * w), nn.LeakyReLU(0.2), nn.Conv2d(4 * w, 4 * w, 3, 1, 1),
-            nn.GroupNorm(8, 4 * w), nn.LeakyReLU(0.2), nn.Conv2d(4 * w, 1, 3, 1, 1))
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        inner = pixels[:, :, self.TOP:self.BOTTOM, self.LEFT:self.RIGHT]
-        return self.leave(self.enter(inner) + self.place)

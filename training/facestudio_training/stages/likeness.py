@@ -3,8 +3,8 @@
 The paper's loss gives a picture back that the person was in (eq. 3), so nothing in it ever asks for a
 person in somebody else's picture, which is all that the U-Net is used for. Here (ours) it starts from noise,
 with the style of one picture and the faces of other people; one of its predictions on the way is decoded,
-and MobileFaceNet is asked who is in it. Three discriminators, which learn beside it, say whether the picture, the
-faces and their eyes, noses and mouths look real. The paper's loss goes on too, so that every timestep stays a denoiser's.
+and MobileFaceNet is asked who is in it. Two discriminators, which learn beside it, say whether the picture and the
+faces look real. The paper's loss goes on too, so that every timestep stays a denoiser's.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..config import Config
 from ..data import pictures, skin
 from ..device import autocast, compiled, pick
 from ..diffusion import alphas, ancestral, timesteps
-from ..models.critic import Critic, FaceCritic, InnerFaceCritic
+from ..models.critic import Critic, FaceCritic
 from ..optim import mixed
 from ..trainer import Trainer, setup
 from . import unet, vae
@@ -38,8 +38,7 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     mix = Mix(cfg, unet.Draw(cfg, held, random))
     net, guidance = unet.load(cfg)
     modules = torch.nn.ModuleDict({"unet": net, "guidance": guidance}).to(device)
-    critics = torch.nn.ModuleDict({"picture": Critic(c.critic), "face": FaceCritic(), "inner": InnerFaceCritic()})
-    critics = critics.to(device, memory_format=torch.channels_last)
+    critics = torch.nn.ModuleDict({"picture": Critic(c.critic), "face": FaceCritic()}).to(device, memory_format=torch.channels_last)
     t = Trainer(cfg.state("unet"), "likeness", {**modules, "critics": critics}, c.train, minutes, cfg.fresh,
                 optimizers=[*mixed(modules, c.train, unet.OUTSIDE, c.hidden_lr),
                             torch.optim.AdamW(critics.parameters(), lr=c.critic_lr, betas=(0.5, 0.9), weight_decay=0.0)],
@@ -116,13 +115,10 @@ class Verdict:
             shown = self.faces(made, asked.picture, place)
             seen, fake = self.recogniser.maps(shown)
             with torch.no_grad():
-                model = self.faces(real, asked.picture, place)
-                _, true = self.recogniser.maps(model)
-            picture, face, inner = (self.critics[name] for name in ("picture", "face", "inner"))
-            fooled = (-still(picture, made).float().mean() - still(face, fake).mean()
-                      - self.cfg.inner * still(inner, shown).float().mean())
-            judged = (hinge(picture(real), picture(made.detach())) + hinge(face(true), face([x.detach() for x in fake]))
-                      + hinge(inner(model), inner(shown.detach())))
+                _, true = self.recogniser.maps(self.faces(real, asked.picture, place))
+            picture, face = self.critics["picture"], self.critics["face"]
+            fooled = -still(picture, made).float().mean() - still(face, fake).mean()
+            judged = hinge(picture(real), picture(made.detach())) + hinge(face(true), face([x.detach() for x in fake]))
         tone = skin.of(shown.float() * self.std + self.mean).mean((2, 3))
         return (seen.float() * asked.wanted).sum(1).mean(), ((tone - asked.tone) ** 2).mean(), fooled, judged
 
