@@ -19,10 +19,10 @@ import (
 	"sync"
 )
 
-// Default is a floor for a process that serves models beside an embedded NATS server,
-// bytes: that holds the blocks of its streams which are written and read, up to 8 MiB
-// each, and they fill in the first half hour of much use.
-const Default = 48 << 20
+// Default is a floor for a process that serves models, bytes: about what such a
+// process needs while it starts. A larger one is level later, as the heap grows up to
+// it.
+const Default = 32 << 20
 
 const (
 	// room is what the heap grows by at least before it is collected, bytes.
