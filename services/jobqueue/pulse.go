@@ -10,9 +10,9 @@ import (
 const heartbeats = 3
 
 // keepAlive tells the server that the work is not forgotten, until stop is called
-// with the job's context ended, and ends the work when its result is recorded by somebody else: a canceller
-// whose word did not arrive, or a worker that took over while this one was cut
-// off.
+// with the job's context ended, and ends the work when its result is recorded by
+// somebody else: a canceller whose word did not arrive, or a worker that took over
+// while this one was cut off.
 func (j *job) keepAlive() (stop func()) {
 	every := j.s.q.settings.AckWait / heartbeats
 	var (
