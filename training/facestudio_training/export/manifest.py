@@ -98,7 +98,8 @@ def manifest(cfg: Config, config_file: Path, encoders: list[str], reports: list[
         "style_face_mask": {"scale": cfg.data.mask_scale, "fill": cfg.data.mask_fill},
         "segmenter": {"cue": "box_plane", "multiple_of": 16},
         "prior": {"schedule": PRIOR_SCHEDULE | SPACING, "prediction": "x0", "sampler": "ddim", "steps": cfg.prior.steps,
-                  "guidance_scale": cfg.prior.guidance, "guidance_rescale": cfg.prior.rescale},
+                  "guidance_scale": cfg.prior.guidance}
+                 | ({"guidance_rescale": cfg.prior.rescale} if cfg.prior.rescale else {}),
         "batch_invariant": per_role(reports),
         "batch_one_differs": sorted({r.key.split(".")[0] for r in reports if r.one_differs}),
         "files": [f.entry() for f in files],
