@@ -87,7 +87,7 @@ chaos: setup ## Kill, pause and cut off parts of a mesh for CHAOS_DURATION (10m)
 
 .PHONY: churn
 churn: setup ## Have clients come and go for CHURN_DURATION (1h): memory and goroutines.
-	CHURN_DURATION=$(or $(CHURN_DURATION),1h) go test ./cli/e2e -run '^TestChurn$$' -count=1 -v -timeout 24h
+	CHURN_DURATION=$(or $(CHURN_DURATION),1h) go test ./cli/e2e -run '^TestChurn$$' -count=1 -parallel 2 -v -timeout 24h
 
 .PHONY: load
 load: ## Measure the queue: 100,000 calls, costs beside bare NATS and gRPC, scaling (docs/scaling.svg).

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -33,44 +34,108 @@ func TestChurn(t *testing.T) {
 			t.Fatalf("%s: %v", churnDuration, err)
 		}
 	}
-	metrics := ports.Address(t)
-	up := launch(t, "facestudio", append(upArgs(t, t.TempDir()), "--metrics-listen", metrics)...)
+	t.Run("one process", func(t *testing.T) {
+		t.Parallel()
+		metrics := ports.Address(t)
+		up := launch(t, "facestudio", append(upArgs(t, t.TempDir()), "--metrics-listen", metrics)...)
+		churn(t, up.listen, duration, []*visited{{process: up, metrics: metrics}})
+	})
+	t.Run("a process each", func(t *testing.T) {
+		t.Parallel()
+		told := map[string]string{}
+		mesh := inSeparateProcesses(t, func(s *separate) {
+			s.more = func(name string) []string {
+				told[name] = ports.Address(t)
+				return []string{"--metrics-listen", told[name]}
+			}
+		})
+		all := []*visited{{process: mesh.nats}}
+		for _, name := range programs {
+			all = append(all, &visited{process: mesh.parts[name], metrics: told[name]})
+		}
+		churn(t, mesh.parts["gateway"].listen, duration, all)
+	})
+}
+
+// visited is a process that is looked at while clients come and go.
+type visited struct {
+	*process
+	// metrics is the address of its metrics; the NATS server has none.
+	metrics            string
+	memory, goroutines line
+}
+
+// look adds what the process has now, after hours.
+func (v *visited) look(t *testing.T, hours float64) {
+	t.Helper()
+	if v.metrics == "" {
+		if resident, ok := residentMiB(v.cmd.Process.Pid); ok {
+			v.memory.add(hours, resident)
+		}
+		return
+	}
+	told := scrape(t, v.metrics)
+	v.memory.add(hours, gauge(t, told, "process_resident_memory_bytes")/(1<<20))
+	v.goroutines.add(hours, gauge(t, told, "go_goroutine_count"))
+}
+
+// residentMiB is what a process has resident; not ok where the system does not
+// tell it as Linux does.
+func residentMiB(pid int) (float64, bool) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	fields := strings.Fields(string(text))
+	if err != nil || len(fields) < 2 {
+		return 0, false
+	}
+	pages, err := strconv.ParseFloat(fields[1], 64)
+	return pages * float64(os.Getpagesize()) / (1 << 20), err == nil
+}
+
+// churn has clients come and go at an address, looks at the processes meanwhile,
+// and wants their goroutines back in the end.
+func churn(t *testing.T, address string, duration time.Duration, all []*visited) {
+	t.Helper()
 	draw := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // to be repeated
 	var lives atomic.Int64
-	churn := func(until time.Time, visit func()) {
-		for time.Now().Before(until) {
-			var all sync.WaitGroup
+	until := func(end time.Time, visit func()) {
+		for time.Now().Before(end) {
+			var clients sync.WaitGroup
 			for range 4 {
 				stay, cancels := time.Duration(draw.Int64N(int64(600*time.Millisecond))), draw.IntN(3) == 0
 				n := uint64(lives.Add(1))
-				all.Go(func() { comeAndGo(t, up.listen, n, stay, cancels) })
+				clients.Go(func() { comeAndGo(t, address, n, stay, cancels) })
 			}
-			all.Wait()
+			clients.Wait()
 			visit()
 		}
 	}
 	// What is made once and kept is there after the first.
-	churn(time.Now().Add(duration/5), func() {})
+	until(time.Now().Add(duration/5), func() {})
 	begun := time.Now()
-	var memory, goroutines line
-	sample := func() {
-		told := scrape(t, metrics)
-		at := time.Since(begun).Hours()
-		memory.add(at, gauge(t, told, "process_resident_memory_bytes")/(1<<20))
-		goroutines.add(at, gauge(t, told, "go_goroutine_count"))
-	}
-	sample()
-	before := goroutines.first
-	churn(begun.Add(duration), sample)
-	ctx, done := context.WithTimeout(t.Context(), patience)
-	defer done()
-	for after := before + calm + 1; after > before+calm; breathe(ctx) {
-		if after = gauge(t, scrape(t, metrics), "go_goroutine_count"); ctx.Err() != nil {
-			t.Fatalf("%v goroutines are left of %v", after, before)
+	look := func() {
+		for _, v := range all {
+			v.look(t, time.Since(begun).Hours())
 		}
 	}
-	t.Logf("%d clients came and went in %v: memory %.1f MiB, slope %+.2f MiB an hour; goroutines %v, slope %+.2f an hour",
-		lives.Load(), duration, memory.last, memory.slope(), goroutines.last, goroutines.slope())
+	look()
+	until(begun.Add(duration), look)
+	t.Logf("%d clients came and went in %v", lives.Load(), duration)
+	ctx, done := context.WithTimeout(t.Context(), patience)
+	defer done()
+	for _, v := range all {
+		if v.metrics == "" {
+			t.Logf("%s: memory %.1f MiB, slope %+.2f MiB in 10 min", v.name, v.memory.last, v.memory.slope()/6)
+			continue
+		}
+		before := v.goroutines.first
+		for after := before + calm + 1; after > before+calm; breathe(ctx) {
+			if after = gauge(t, scrape(t, v.metrics), "go_goroutine_count"); ctx.Err() != nil {
+				t.Fatalf("%s: %v goroutines are left of %v", v.name, after, before)
+			}
+		}
+		t.Logf("%s: memory %.1f MiB, slope %+.2f MiB in 10 min; goroutines %v, slope %+.2f in 10 min",
+			v.name, v.memory.last, v.memory.slope()/6, v.goroutines.last, v.goroutines.slope()/6)
+	}
 }
 
 // comeAndGo is one client: it watches twice, leaves one of the watches and perhaps

@@ -75,6 +75,8 @@ type separate struct {
 	bundle string
 	// plain: the gateway calls the stages over plain gRPC.
 	plain bool
+	// more, where set, tells further arguments of a program.
+	more func(name string) []string
 }
 
 func inSeparateProcesses(t *testing.T, change ...func(*separate)) *separate {
@@ -128,6 +130,9 @@ func (s *separate) start(name string) {
 		for _, stage := range programs[:4] {
 			args = append(args, "--"+worker.StageName(stage)+"-transport", "grpc://"+s.parts[stage].listen)
 		}
+	}
+	if s.more != nil {
+		args = append(args, s.more(name)...)
 	}
 	s.parts[name] = launch(s.t, name, args...)
 }
