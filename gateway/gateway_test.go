@@ -309,13 +309,14 @@ func TestDeadlineEndsAGenerationThatNoStageTakes(t *testing.T) {
 
 // Workers of another bundle are there, and none of the gateway's: once those had time
 // to come, that is told at once.
-func TestAGenerationThatNobodyServesIsRefused(t *testing.T) {
+func TestWhatNobodyServesIsRefused(t *testing.T) {
 	const other = "0123456789ab"
 	m := newMesh(t)
 	for _, stage := range []string{"encoder", "denoiser"} {
 		m.queuedOf(stage, other)
 	}
-	client, _ := m.serve(gateway.Config{})
+	conn, _, _ := m.listen(gateway.Config{})
+	client := gatewayv1.NewGenerationServiceClient(conn)
 	create := func() error {
 		_, err := client.CreateGeneration(t.Context(), m.request())
 		return err
@@ -328,8 +329,15 @@ func TestAGenerationThatNobodyServesIsRefused(t *testing.T) {
 			t.Fatal("it is taken")
 		}
 	}
-	if f := fault.From(err); f.Reason != faultv1.Reason_REASON_BUNDLE_NOT_SERVED || f.RetryAfter == 0 || !strings.Contains(f.Message, other) || !strings.Contains(f.Message, m.bundle.ID()) {
-		t.Fatalf("got %v", err)
+	face := m.request().GetGeneration().GetSubjects()[0].GetPhotos()[0]
+	_, enrolling := gatewayv1.NewSubjectServiceClient(conn).CreateSubject(t.Context(), &gatewayv1.CreateSubjectRequest{
+		Subject: &gatewayv1.Subject{DisplayName: "Ada", Photos: []*mediav1.Picture{face}},
+	})
+	_, looking := gatewayv1.NewPictureServiceClient(conn).DetectPeople(t.Context(), &gatewayv1.DetectPeopleRequest{Picture: face})
+	for what, err := range map[string]error{"a generation": err, "enrolling": enrolling, "looking at a picture": looking} {
+		if f := fault.From(err); f == nil || f.Reason != faultv1.Reason_REASON_BUNDLE_NOT_SERVED || f.RetryAfter == 0 || !strings.Contains(f.Message, other) || !strings.Contains(f.Message, m.bundle.ID()) {
+			t.Fatalf("%s: got %v", what, err)
+		}
 	}
 	m.queueAll()
 	for err = create(); fault.Is(err, faultv1.Reason_REASON_BUNDLE_NOT_SERVED); err = create() {

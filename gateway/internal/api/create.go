@@ -58,10 +58,8 @@ func (s *Service) CreateGeneration(ctx context.Context, req *gatewayv1.CreateGen
 	if err := s.checkEnrolled(ctx, call.Tenant, asked); err != nil {
 		return nil, err
 	}
-	if s.set.CheckServed != nil {
-		if err := s.set.CheckServed(ctx); err != nil {
-			return nil, err
-		}
+	if err := s.set.served(ctx, encoderStage, denoiserStage); err != nil {
+		return nil, err
 	}
 	g, err := s.complete(asked, id)
 	if err != nil {

@@ -40,6 +40,9 @@ func (p *Pictures) DetectPeople(ctx context.Context, req *gatewayv1.DetectPeople
 	if err != nil {
 		return nil, at(err, pictureField)
 	}
+	if err := p.set.served(ctx, encoderStage); err != nil {
+		return nil, err
+	}
 	return p.detect(jobqueue.WithCall(ctx, call), call.Tenant, data)
 }
 

@@ -66,6 +66,9 @@ func (s *Subjects) CreateSubject(ctx context.Context, req *gatewayv1.CreateSubje
 			return nil, err
 		}
 	}
+	if err := s.set.served(ctx, encoderStage); err != nil {
+		return nil, err
+	}
 	seen, err := s.look(ctx, call, e)
 	if err != nil {
 		return nil, err

@@ -80,8 +80,8 @@ type Settings struct {
 	// CheckEnrolled, if not nil, refuses the name of an enrolled subject of a
 	// tenant that cannot be used, with a fault about field "name".
 	CheckEnrolled func(ctx context.Context, tenant, name string) error
-	// CheckServed, if not nil, refuses generations that nobody would work on.
-	CheckServed func(ctx context.Context) error
+	// CheckServed, if not nil, refuses what needs stages that nobody would work on.
+	CheckServed func(ctx context.Context, stages ...string) error
 	// Line tells where generations wait and whether more may; nil: no bound, and
 	// no places.
 	Line Line
@@ -102,6 +102,20 @@ type Settings struct {
 	Now func() time.Time
 	// Random is the source of ids and seeds.
 	Random io.Reader
+}
+
+// The stages that are needed by all that is made, and by all that is looked at.
+const (
+	encoderStage  = "encoder"
+	denoiserStage = "denoiser"
+)
+
+// served refuses what needs stages that nobody would work on.
+func (s *Settings) served(ctx context.Context, stages ...string) error {
+	if s.CheckServed == nil {
+		return nil
+	}
+	return s.CheckServed(ctx, stages...)
 }
 
 // Service implements GenerationService. It may be used by many goroutines.

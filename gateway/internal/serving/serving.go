@@ -54,14 +54,18 @@ type Workers struct {
 func New(s Settings) *Workers { return &Workers{set: s, begun: s.Now()} }
 
 // Check refuses, with BUNDLE_NOT_SERVED and the delay to retry after, when workers of
-// other bundles are there for a stage, and there were none of this one within the time
-// that work may wait. Workers that are being restarted, or are yet to come where
-// nobody else is, refuse nothing, nor does a look that fails.
-func (w *Workers) Check(ctx context.Context) error {
+// other bundles are there for one of the stages, and there were none of this one within
+// the time that work may wait. Workers that are being restarted, or are yet to come where
+// nobody else is, refuse nothing, nor does a look that fails, nor a stage that is not one
+// of Settings.Stages.
+func (w *Workers) Check(ctx context.Context, stages ...string) error {
 	if w.set.Now().Sub(w.begun) < settling {
 		return nil
 	}
-	for _, stage := range w.set.Stages {
+	for _, stage := range stages {
+		if !slices.Contains(w.set.Stages, stage) {
+			continue
+		}
 		known, served := false, []string(nil)
 		for _, s := range w.look(ctx) {
 			known = known || s.Stage == stage && s.Bundle == w.set.Bundle

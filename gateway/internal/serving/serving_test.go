@@ -43,14 +43,14 @@ func TestWhoServesABundle(t *testing.T) {
 				List:   func(context.Context) ([]jobqueue.StageStatus, error) { return test.list, nil },
 				Bundle: "ours", Stages: []string{"encoder", "denoiser"}, Now: func() time.Time { return now },
 			})
-			if err := w.Check(t.Context()); err != nil {
+			if err := w.Check(t.Context(), "encoder", "denoiser"); err != nil {
 				t.Errorf("just started, it refuses: %v", err)
 			}
 			now = now.Add(time.Minute)
 			for what, got := range map[string]struct {
 				err   error
 				stage string
-			}{"refused": {w.Check(t.Context()), test.refused}, "explained": {w.Explain(t.Context()), test.explained}} {
+			}{"refused": {w.Check(t.Context(), "encoder", "denoiser"), test.refused}, "explained": {w.Explain(t.Context()), test.explained}} {
 				if got.stage == "" {
 					if got.err != nil {
 						t.Errorf("%s: %v", what, got.err)
@@ -79,7 +79,7 @@ func TestALookIsSharedAndItsFailureRefusesNobody(t *testing.T) {
 	})
 	now = now.Add(time.Minute)
 	for range 10 {
-		if err := w.Check(t.Context()); !fault.Is(err, faultv1.Reason_REASON_BUNDLE_NOT_SERVED) {
+		if err := w.Check(t.Context(), "encoder"); !fault.Is(err, faultv1.Reason_REASON_BUNDLE_NOT_SERVED) {
 			t.Errorf("got %v", err)
 		}
 	}
@@ -87,7 +87,7 @@ func TestALookIsSharedAndItsFailureRefusesNobody(t *testing.T) {
 		t.Errorf("%d looks", looks)
 	}
 	now, away = now.Add(time.Minute), errors.New("away")
-	if err := errors.Join(w.Check(t.Context()), w.Explain(t.Context())); err != nil {
+	if err := errors.Join(w.Check(t.Context(), "encoder"), w.Explain(t.Context())); err != nil {
 		t.Errorf("the queue is away: %v", err)
 	}
 }
