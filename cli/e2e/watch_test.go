@@ -13,53 +13,67 @@ import (
 	"github.com/facestudio/facestudio/services/testkit"
 )
 
-// Clients watch a generation at a gateway when the server dies that has some of the
-// watches' consumers, but not the gateway's connection. They are told how it ends.
+// Clients watch a generation at gateways when the server dies that has the consumer of
+// a gateway's watches, but not the gateways' connections. They are told how it ends.
 func TestAWatchOutlivesItsServer(t *testing.T) {
 	c := newCluster(t)
 	cert, key := c.credentials()
-	gateway := launch(t, "gateway", "--nats-url", c.url(0), "--nats-ca", c.file(clientCA), "--nats-cert", cert, "--nats-key", key,
-		"--nats-replicas", "3", "--listen", "127.0.0.1:0", "--blob-url", "file://"+filepath.Join(t.TempDir(), "blobs"),
-		"--bundle", testkit.TinyBundleDir(t), "--bundle-cache", testkit.ModelCache(t))
-	conn, err := rpc.Dial(gateway.listen, rpc.DialSettings{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	client := gatewayv1.NewGenerationServiceClient(conn)
-	// Without workers it runs until it is cancelled.
-	created, err := client.CreateGeneration(t.Context(), &gatewayv1.CreateGenerationRequest{Generation: request(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	blobs := t.TempDir()
 	js, err := jetstream.New(c.connect())
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, done := context.WithTimeout(t.Context(), 2*patience)
 	defer done()
-	before := c.watches(ctx, js)
-	var streams []grpc.ServerStreamingClient[gatewayv1.WatchGenerationResponse]
-	dies := 0
+	var (
+		client  gatewayv1.GenerationServiceClient
+		name    string
+		streams []grpc.ServerStreamingClient[gatewayv1.WatchGenerationResponse]
+		dies    int
+	)
 	for dies == 0 {
-		stream, err := client.WatchGeneration(ctx, &gatewayv1.WatchGenerationRequest{Name: created.GetName()})
-		if err == nil {
-			_, err = stream.Recv()
-		}
+		gateway := launch(t, "gateway", "--nats-url", c.url(0), "--nats-ca", c.file(clientCA), "--nats-cert", cert, "--nats-key", key,
+			"--nats-replicas", "3", "--listen", "127.0.0.1:0", "--blob-url", "file://"+filepath.Join(blobs, "blobs"),
+			"--bundle", testkit.TinyBundleDir(t), "--bundle-cache", testkit.ModelCache(t))
+		conn, err := rpc.Dial(gateway.listen, rpc.DialSettings{})
 		if err != nil {
-			t.Fatalf("watch: %v", err)
+			t.Fatal(err)
 		}
-		streams = append(streams, stream)
-		now := c.watches(ctx, js)
-		for i := 1; i < len(now); i++ {
-			if now[i] > before[i] {
+		t.Cleanup(func() { _ = conn.Close() })
+		client = gatewayv1.NewGenerationServiceClient(conn)
+		if name == "" {
+			// Without workers it runs until it is cancelled.
+			created, err := client.CreateGeneration(ctx, &gatewayv1.CreateGenerationRequest{Generation: request(t)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			name = created.GetName()
+		}
+		before := c.watches(ctx, js)
+		for range 3 {
+			stream, err := client.WatchGeneration(ctx, &gatewayv1.WatchGenerationRequest{Name: name})
+			if err == nil {
+				_, err = stream.Recv()
+			}
+			if err != nil {
+				t.Fatalf("watch: %v", err)
+			}
+			streams = append(streams, stream)
+		}
+		now, all := c.watches(ctx, js), 0
+		for i := range now {
+			all += now[i] - before[i]
+			if i > 0 && now[i] > before[i] {
 				dies = i
 			}
+		}
+		if all != 1 {
+			t.Fatalf("the watches of a gateway are %d consumers", all)
 		}
 	}
 	c.servers[dies].kill()
 	for {
-		if _, err = client.CancelGeneration(ctx, &gatewayv1.CancelGenerationRequest{Name: created.GetName()}); err == nil {
+		if _, err = client.CancelGeneration(ctx, &gatewayv1.CancelGenerationRequest{Name: name}); err == nil {
 			break
 		}
 		if !passing(err) || ctx.Err() != nil {
@@ -81,7 +95,8 @@ func TestAWatchOutlivesItsServer(t *testing.T) {
 	}
 }
 
-// watches counts the consumers of the records by the server that has them.
+// watches counts the consumers of the records that are told changes alone, by the
+// server that has them.
 func (c *cluster) watches(ctx context.Context, js jetstream.JetStream) []int {
 	c.t.Helper()
 	records, err := js.Stream(ctx, "KV_records")
@@ -92,7 +107,7 @@ func (c *cluster) watches(ctx context.Context, js jetstream.JetStream) []int {
 	listed := records.ListConsumers(ctx)
 	for info := range listed.Info() {
 		for i := range c.servers {
-			if info.Cluster != nil && info.Cluster.Leader == c.name(i) {
+			if info.Config.DeliverPolicy == jetstream.DeliverNewPolicy && info.Cluster != nil && info.Cluster.Leader == c.name(i) {
 				count[i]++
 			}
 		}

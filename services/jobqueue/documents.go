@@ -17,6 +17,7 @@ type Documents struct {
 	q      *Queue
 	kind   string
 	bucket *bucket
+	feed   *feed
 }
 
 // Document is one of them as it was stored at a revision.
@@ -53,7 +54,7 @@ func (q *Queue) DocumentsUpTo(ctx context.Context, kind string, bytes int64) (*D
 	if err != nil {
 		return nil, err
 	}
-	return &Documents{q: q, kind: kind, bucket: b}, nil
+	return &Documents{q: q, kind: kind, bucket: b, feed: newRecords(q, b.kv).feed}, nil
 }
 
 func (d *Documents) scope(key RecordKey) seal.Scope {
@@ -150,21 +151,50 @@ func (d *Documents) Gone(ctx context.Context, key RecordKey) (<-chan struct{}, e
 	if err := key.validate(); err != nil {
 		return nil, err
 	}
-	watching, stop := context.WithCancel(ctx)
-	updates, err := (&Records{q: d.q, kv: d.bucket.kv}).rewatch(watching, key.stored())
+	told, err := d.feed.follow(ctx, key.stored())
 	if err != nil {
-		stop()
+		return nil, err
+	}
+	revision, err := d.revision(ctx, key)
+	if err != nil {
+		told.leave()
 		return nil, err
 	}
 	out := make(chan struct{})
 	go func() {
 		defer close(out)
-		defer stop()
-		for {
-			if news, open := <-updates; !open || news.gone || news.none {
+		defer told.leave()
+		for revision > 0 {
+			select {
+			case <-ctx.Done():
 				return
+			case <-told.missed:
+				now, err := d.revision(ctx, key)
+				if err == nil {
+					revision = now
+					continue
+				}
+				// Until it is known, it is there.
+				told.again()
+				pause(ctx, time.Second, d.q.reconnection())
+			case news, open := <-told.changes:
+				if !open || news.gone && news.revision > revision {
+					return
+				}
 			}
 		}
 	}()
 	return out, nil
+}
+
+// revision is that of a document, 0 when it is not there.
+func (d *Documents) revision(ctx context.Context, key RecordKey) (uint64, error) {
+	doc, err := d.bucket.get(ctx, key)
+	if errors.Is(err, ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return doc.Revision, nil
 }

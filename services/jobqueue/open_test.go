@@ -52,9 +52,9 @@ func TestOpenNamesWhatDiffers(t *testing.T) {
 	}
 }
 
-// Who watches a record is a consumer of its bucket, of which a server takes 1,000
+// Who lists records is a consumer of their bucket, of which a server takes 1,000
 // unless it is told otherwise.
-func TestMoreThanAThousandMayWatch(t *testing.T) {
+func TestMoreThanAThousandMayList(t *testing.T) {
 	h := newHouse(t, quick())
 	js, err := jetstream.New(h.nc)
 	if err != nil {

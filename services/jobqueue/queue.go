@@ -85,6 +85,8 @@ type Queue struct {
 
 	clock  clock
 	status chan nats.Status
+	// ending is closed when the queue closes.
+	ending chan struct{}
 	// stopClock ends what follows the server's clock.
 	stopClock context.CancelFunc
 	wg        sync.WaitGroup
@@ -163,7 +165,7 @@ func openQueue(ctx context.Context, nc *nats.Conn, s Settings) (*Queue, error) {
 	}
 	q := &Queue{
 		settings: s, nc: nc, js: js, log: s.Logger, tracer: s.Tracer.Tracer(instrumentation), meter: s.Meter.Meter(instrumentation),
-		reconnected: make(chan struct{}), keeper: s.Keeper, clock: clock{local: time.Now},
+		reconnected: make(chan struct{}), ending: make(chan struct{}), keeper: s.Keeper, clock: clock{local: time.Now},
 	}
 	if q.metrics, err = newMetrics(q.meter); err != nil {
 		return nil, fmt.Errorf("make the metrics: %w", err)
@@ -212,7 +214,7 @@ func (q *Queue) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	q.records = &Records{q: q, kv: records}
+	q.records = newRecords(q, records)
 	installation := decisive(bucketConfig(s, secretsName, "what this installation drew at its start"))
 	installation.MaxBytes = secretsBytes
 	secrets, err := ensureBucket(ctx, js, installation)
@@ -252,6 +254,7 @@ func (q *Queue) Close() {
 	_ = q.goneKeys.Unsubscribe()
 	q.nc.RemoveStatusListener(q.status)
 	q.stopClock()
+	close(q.ending)
 	q.wg.Wait()
 	if err := q.keeper.Close(); err != nil {
 		q.log.Warn("the key-encryption keys are not closed", "error", err)

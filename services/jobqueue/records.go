@@ -67,8 +67,15 @@ type Entry struct {
 // UNAVAILABLE when the server cannot be reached, QUOTA_EXHAUSTED when the bucket
 // is full.
 type Records struct {
-	q  *Queue
-	kv jetstream.KeyValue
+	q    *Queue
+	kv   jetstream.KeyValue
+	feed *feed
+}
+
+func newRecords(q *Queue, kv jetstream.KeyValue) *Records {
+	r := &Records{q: q, kv: kv}
+	r.feed = newFeed(q, r.renews)
+	return r
 }
 
 // Create stores and queues a record; it is durable when Create returns. The

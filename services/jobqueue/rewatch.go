@@ -13,8 +13,11 @@ import (
 
 // change is a record as the watch of records tells it.
 type change struct {
-	// none: there was no such record when the watch began; all else is unset.
-	none     bool
+	// none: there was no record when the watch began; all else is unset.
+	none bool
+	// missed: the watch of news began anew, and does not tell what happened since the
+	// one before; all else is unset.
+	missed   bool
 	key      string
 	value    []byte
 	revision uint64
@@ -32,13 +35,30 @@ const watchBeat = time.Second
 // watchKept is how many changes wait for who watches.
 const watchKept = 256
 
-// rewatch tells the records of these keys as they are, then their changes. It begins
-// anew after every reconnection, and when the library gives it up: the consumer of
-// a watch may be gone with the old connection. What has not changed is told again
-// then. The channel is closed when ctx has ended, or the connection is closed.
-func (r *Records) rewatch(ctx context.Context, keys string) (<-chan change, error) {
+// rewatch tells all records as they are, then their changes. It begins anew after
+// every reconnection, and when the library gives it up: the consumer of a watch may be
+// gone with the old connection. What has not changed is told again then. The channel is
+// closed when ctx has ended, or the connection is closed.
+func (r *Records) rewatch(ctx context.Context) (<-chan change, error) {
+	return r.rewatchFrom(ctx, nats.DeliverLastPerSubject(), func(chan<- change) {})
+}
+
+// renews is rewatch without the records as they are: changes alone, and when changes
+// were missed.
+func (r *Records) renews(ctx context.Context) (<-chan change, error) {
+	return r.rewatchFrom(ctx, nats.DeliverNew(), func(out chan<- change) {
+		select {
+		case out <- change{missed: true}:
+		case <-ctx.Done():
+		}
+	})
+}
+
+// rewatchFrom watches from where it is told, and calls again with its channel whenever it
+// has begun anew.
+func (r *Records) rewatchFrom(ctx context.Context, from nats.SubOpt, again func(chan<- change)) (<-chan change, error) {
 	reconnected := r.q.reconnection()
-	watch, err := r.watch(ctx, keys)
+	watch, err := r.watch(ctx, from)
 	if err != nil {
 		return nil, storeError(ctx, err)
 	}
@@ -53,11 +73,12 @@ func (r *Records) rewatch(ctx context.Context, keys string) (<-chan change, erro
 				if ctx.Err() != nil || r.q.nc.IsClosed() {
 					return
 				}
-				if watch, err = r.watch(ctx, keys); err == nil {
+				if watch, err = r.watch(ctx, from); err == nil {
 					break
 				}
 				pause(ctx, backoff(100*time.Millisecond, min(faults, 6), randomSpread()), nil)
 			}
+			again(out)
 		}
 	}()
 	return out, nil
@@ -68,7 +89,7 @@ func (r *Records) rewatch(ctx context.Context, keys string) (<-chan change, erro
 func (r *Records) rewatchAll(ctx context.Context) (<-chan change, error) {
 	var updates <-chan change
 	err := patiently(ctx, r.q.log, func(ctx context.Context) (err error) {
-		updates, err = r.rewatch(ctx, ">")
+		updates, err = r.rewatch(ctx)
 		return err
 	})
 	return updates, err
@@ -86,16 +107,16 @@ type recordWatch struct {
 	once    sync.Once
 }
 
-// watch is what jetstream.KeyValue.Watch does, with beats of our own. It ends with
+// watch is what jetstream.KeyValue.WatchAll does, with beats of our own. It ends with
 // ctx at the latest.
-func (r *Records) watch(ctx context.Context, keys string) (*recordWatch, error) {
+func (r *Records) watch(ctx context.Context, from nats.SubOpt) (*recordWatch, error) {
 	js, err := r.q.nc.JetStream()
 	if err != nil {
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
 	w := &recordWatch{prefix: "$KV." + r.kv.Bucket() + ".", changes: make(chan change, watchKept), stopped: make(chan struct{})}
-	w.sub, err = js.Subscribe(w.prefix+keys, w.hear, nats.BindStream("KV_"+r.kv.Bucket()),
-		nats.OrderedConsumer(), nats.IdleHeartbeat(watchBeat), nats.DeliverLastPerSubject(), nats.Context(ctx))
+	w.sub, err = js.Subscribe(w.prefix+">", w.hear, nats.BindStream("KV_"+r.kv.Bucket()),
+		nats.OrderedConsumer(), nats.IdleHeartbeat(watchBeat), from, nats.Context(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("watch records: %w", err)
 	}

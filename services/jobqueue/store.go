@@ -69,7 +69,7 @@ func deadConfig(s Settings) jetstream.StreamConfig {
 	}
 }
 
-// maxConsumers is how many may watch a bucket at once, in the whole mesh. Unless it
+// maxConsumers is how many may list or follow a bucket at once, in the whole mesh. Unless it
 // is told, a server takes 1,000.
 const maxConsumers = 100_000
 
