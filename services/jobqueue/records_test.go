@@ -90,6 +90,23 @@ func TestListIsOfOneTenantTheNewestFirst(t *testing.T) {
 	}
 }
 
+func TestUnendedLeavesOutWhatHasEnded(t *testing.T) {
+	h := newHouse(t, quick())
+	r, over := h.q.Records(), jobqueue.RecordKey{Tenant: "ada", ID: "over"}
+	ended := record("b")
+	ended.Terminal = true
+	update := create(t, r, over, record("a"))
+	if _, err := r.Update(t.Context(), over, ended, update); err != nil {
+		t.Fatal(err)
+	}
+	create(t, r, jobqueue.RecordKey{Tenant: "ada", ID: "waits"}, record("c"))
+	create(t, r, jobqueue.RecordKey{Tenant: "bob", ID: "waits"}, record("d"))
+	list, err := r.Unended(t.Context(), "ada")
+	if err != nil || len(list) != 1 || string(list[0].Record.GetValue()) != "c" {
+		t.Errorf("got %v, %v", list, err)
+	}
+}
+
 func TestTerminalRecordsExpire(t *testing.T) {
 	s := quick()
 	s.RecordTTL = 3 * time.Second

@@ -15,6 +15,20 @@ import (
 
 // List returns a tenant's records, the newest first.
 func (r *Records) List(ctx context.Context, tenant string) ([]*Entry, error) {
+	return r.list(ctx, tenant, func(change) bool { return true })
+}
+
+// Unended returns a tenant's records that have not ended, the newest first. However
+// many have, it holds and opens these alone.
+func (r *Records) Unended(ctx context.Context, tenant string) ([]*Entry, error) {
+	return r.list(ctx, tenant, func(stored change) bool {
+		entry, err := parseEntry(stored)
+		return err != nil || !entry.Record.GetTerminal()
+	})
+}
+
+// list returns those of a tenant's records that are kept, the newest first.
+func (r *Records) list(ctx context.Context, tenant string, keep func(change) bool) ([]*Entry, error) {
 	if !validToken(tenant) {
 		return nil, fault.InvalidField("tenant", "a tenant is 1 to 63 letters, digits, _ or -")
 	}
@@ -36,7 +50,9 @@ func (r *Records) List(ctx context.Context, tenant string) ([]*Entry, error) {
 				})
 				return list, err
 			}
-			all = append(all, stored(found))
+			if c := stored(found); keep(c) {
+				all = append(all, c)
+			}
 		}
 	}
 }

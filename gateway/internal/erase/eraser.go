@@ -45,7 +45,8 @@ type Blobs interface {
 
 // Generations tells which pictures are needed; *record.Store is one.
 type Generations interface {
-	List(ctx context.Context, tenant string) ([]*gatewayv1.Generation, error)
+	// Unended returns a tenant's generations that have not ended.
+	Unended(ctx context.Context, tenant string) ([]*gatewayv1.Generation, error)
 }
 
 // Work has the data keys of the work on generations; *jobqueue.Queue is one.
@@ -222,15 +223,13 @@ func (e *Eraser) eraseOf(ctx context.Context, tenant string, due photos) error {
 
 // used are the pictures of a tenant's generations that have not ended.
 func (e *Eraser) used(ctx context.Context, tenant string) (photos, error) {
-	list, err := e.generations.List(ctx, tenant)
+	list, err := e.generations.Unended(ctx, tenant)
 	if err != nil {
 		return nil, err
 	}
 	used := make(photos)
 	for _, g := range list {
-		if !record.Ended(g.GetState()) {
-			maps.Copy(used, picturesOf(g))
-		}
+		maps.Copy(used, picturesOf(g))
 	}
 	return used, nil
 }

@@ -47,11 +47,17 @@ func (h *house) SweepKeys(context.Context, time.Time) (int, error) {
 	return 0, nil
 }
 
-func (h *house) List(context.Context, string) ([]*gatewayv1.Generation, error) {
+func (h *house) Unended(context.Context, string) ([]*gatewayv1.Generation, error) {
 	if h.onList != nil {
 		h.onList()
 	}
-	return h.list, nil
+	var unended []*gatewayv1.Generation
+	for _, g := range h.list {
+		if !record.Ended(g.GetState()) {
+			unended = append(unended, g)
+		}
+	}
+	return unended, nil
 }
 
 func (h *house) photo(t *testing.T, retention, text string) *mediav1.Picture {

@@ -71,7 +71,15 @@ func (s *Store) Get(ctx context.Context, key jobqueue.RecordKey) (*gatewayv1.Gen
 
 // List returns a tenant's generations, the newest first.
 func (s *Store) List(ctx context.Context, tenant string) ([]*gatewayv1.Generation, error) {
-	entries, err := s.records.List(ctx, tenant)
+	return decodeAll(s.records.List(ctx, tenant))
+}
+
+// Unended returns a tenant's generations that have not ended, the newest first.
+func (s *Store) Unended(ctx context.Context, tenant string) ([]*gatewayv1.Generation, error) {
+	return decodeAll(s.records.Unended(ctx, tenant))
+}
+
+func decodeAll(entries []*jobqueue.Entry, err error) ([]*gatewayv1.Generation, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list generations: %w", err)
 	}
