@@ -4,75 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"slices"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	jobqueuev1 "github.com/facestudio/facestudio/proto/gen/facestudio/jobqueue/v1"
 	"github.com/facestudio/facestudio/services/fault"
 )
-
-// List returns a tenant's records, the newest first.
-func (r *Records) List(ctx context.Context, tenant string) ([]*Entry, error) {
-	return r.list(ctx, tenant, func(change) bool { return true })
-}
-
-// Unended returns a tenant's records that have not ended, the newest first. However
-// many have, it holds and opens these alone.
-func (r *Records) Unended(ctx context.Context, tenant string) ([]*Entry, error) {
-	return r.list(ctx, tenant, func(stored change) bool {
-		entry, err := parseEntry(stored)
-		return err != nil || !entry.Record.GetTerminal()
-	})
-}
-
-// list returns those of a tenant's records that are kept, the newest first.
-func (r *Records) list(ctx context.Context, tenant string, keep func(change) bool) ([]*Entry, error) {
-	if !validToken(tenant) {
-		return nil, fault.InvalidField("tenant", "a tenant is 1 to 63 letters, digits, _ or -")
-	}
-	watcher, err := r.kv.Watch(ctx, tenant+".*", jetstream.IgnoreDeletes())
-	if err != nil {
-		return nil, storeError(ctx, err)
-	}
-	defer func() { _ = watcher.Stop() }()
-	var all []change
-	for {
-		select {
-		case <-ctx.Done():
-			return nil, fault.From(ctx.Err())
-		case found := <-watcher.Updates():
-			if found == nil {
-				list, err := r.openAll(ctx, all)
-				slices.SortFunc(list, func(a, b *Entry) int {
-					return b.Record.GetCreateTime().AsTime().Compare(a.Record.GetCreateTime().AsTime())
-				})
-				return list, err
-			}
-			if c := stored(found); keep(c) {
-				all = append(all, c)
-			}
-		}
-	}
-}
-
-// openAll opens records, and leaves out those that cannot be read any more.
-func (r *Records) openAll(ctx context.Context, all []change) ([]*Entry, error) {
-	var list []*Entry
-	for _, stored := range all {
-		entry, err := r.open(ctx, stored)
-		switch {
-		case err == nil:
-			list = append(list, entry)
-		case fault.From(err).Retryable || ctx.Err() != nil:
-			return nil, err
-		case !errors.Is(err, ErrNotFound):
-			r.q.log.Warn("a record cannot be read and is left out", "error", err)
-		}
-	}
-	return list, nil
-}
 
 // Watch sends the record as it stands, then every change of its value, its
 // terminal or its cancel_requested flag (not the renewal of a lease), until ctx
@@ -147,7 +83,7 @@ func (r *Records) next(ctx context.Context, last *Entry, told *reader) (now *Ent
 		}
 		switch {
 		case err != nil:
-			r.q.log.Warn("a record cannot be read and is left out", "error", err)
+			r.leftOut(err)
 		case now.Revision > last.Revision:
 			return now, true
 		}

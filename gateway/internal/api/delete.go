@@ -59,19 +59,18 @@ func results(g *gatewayv1.Generation) []*mediav1.Blob {
 // usedResults tells which pictures other generations have, or may be making:
 // equal requests have equal pictures.
 func (s *Service) usedResults(ctx context.Context, tenant string, g *gatewayv1.Generation) (func(*mediav1.Blob) bool, error) {
-	list, err := s.records.List(ctx, tenant)
-	if err != nil {
-		return nil, err
-	}
 	had, making := make(map[string]bool), false
-	for _, other := range list {
+	err := s.records.Each(ctx, tenant, func(other *gatewayv1.Generation) {
 		if other.GetName() == g.GetName() {
-			continue
+			return
 		}
 		making = making || !record.Ended(other.GetState()) && other.GetSeed() == g.GetSeed()
 		for _, b := range results(other) {
 			had[b.GetSha256()] = true
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	return func(b *mediav1.Blob) bool { return making || had[b.GetSha256()] }, nil
 }

@@ -58,6 +58,42 @@ func TestListsAreFiltered(t *testing.T) {
 	}
 }
 
+// Pages go on after one another, whatever is deleted in between.
+func TestPagesLeaveOutWhatWasDeleted(t *testing.T) {
+	h := open(t)
+	var want []string
+	for i := range 7 {
+		g := h.labelled(t.Context(), t, "blue")
+		if i%3 != 1 {
+			want = append(want, g.GetName())
+			continue
+		}
+		if _, err := h.service.CancelGeneration(t.Context(), &gatewayv1.CancelGenerationRequest{Name: g.GetName()}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.service.DeleteGeneration(t.Context(), &gatewayv1.DeleteGenerationRequest{Name: g.GetName()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slices.Reverse(want)
+	var got []string
+	for token := ""; ; {
+		page, err := h.service.ListGenerations(t.Context(), &gatewayv1.ListGenerationsRequest{PageSize: 2, PageToken: token})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, g := range page.GetGenerations() {
+			got = append(got, g.GetName())
+		}
+		if token = page.GetNextPageToken(); token == "" {
+			break
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 // A token is good for the list that it is of, and for no other.
 func TestPageTokensAreBoundToTheirList(t *testing.T) {
 	h := open(t)

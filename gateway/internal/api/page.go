@@ -46,26 +46,32 @@ type listing struct {
 // pageOf sorts a list, the newest first, and returns the page that was asked for
 // and the token of the next one; that is empty when there is none.
 func pageOf[T listed](l listing, list []T) ([]T, string, error) {
-	size, err := pageSize(l.size)
-	if err != nil {
-		return nil, "", err
-	}
-	slices.SortFunc(list, func(a, b T) int { return placeOf(a).compare(placeOf(b)) })
-	if l.token != "" {
-		last, err := l.place()
-		if err != nil {
-			return nil, "", err
-		}
-		at, found := slices.BinarySearchFunc(list, last, func(g T, p place) int { return placeOf(g).compare(p) })
-		if found {
-			at++
-		}
-		list = list[at:]
-	}
-	if len(list) <= size {
-		return list, "", nil
+	list, size, err := restOf(l, list)
+	if err != nil || len(list) <= size {
+		return list, "", err
 	}
 	return list[:size], l.tokenOf(placeOf(list[size-1])), nil
+}
+
+// restOf sorts a list, the newest first, and returns what follows the page before the
+// one that was asked for, and how many of these that has.
+func restOf[T listed](l listing, list []T) (rest []T, size int, err error) {
+	if size, err = pageSize(l.size); err != nil {
+		return nil, 0, err
+	}
+	slices.SortFunc(list, func(a, b T) int { return placeOf(a).compare(placeOf(b)) })
+	if l.token == "" {
+		return list, size, nil
+	}
+	last, err := l.place()
+	if err != nil {
+		return nil, 0, err
+	}
+	at, found := slices.BinarySearchFunc(list, last, func(g T, p place) int { return placeOf(g).compare(p) })
+	if found {
+		at++
+	}
+	return list[at:], size, nil
 }
 
 // place is where something stands in its list: the newest first, the name

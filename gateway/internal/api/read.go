@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/facestudio/facestudio/gateway/internal/filter"
@@ -88,19 +87,42 @@ func (s *Service) ListGenerations(ctx context.Context, req *gatewayv1.ListGenera
 	if err != nil {
 		return nil, err
 	}
-	list, err := s.records.List(ctx, call.Tenant)
+	// Only the generations of the page are read, unless a filter asks what all are.
+	var passes func(*gatewayv1.Generation) bool
+	if req.GetFilter() != "" {
+		passes = func(g *gatewayv1.Generation) bool {
+			return wanted.Passes(filter.Entry{CreateTime: g.GetCreateTime().AsTime(), Labels: g.GetLabels(), State: g.GetState().String()})
+		}
+	}
+	l := listing{
+		sign: s.set.Sign, collection: "generations", tenant: call.Tenant, filter: req.GetFilter(),
+		size: req.GetPageSize(), token: req.GetPageToken(),
+	}
+	places, err := s.records.Places(ctx, call.Tenant, passes)
 	if err != nil {
 		return nil, err
 	}
-	list = slices.DeleteFunc(list, func(g *gatewayv1.Generation) bool {
-		return !wanted.Passes(filter.Entry{CreateTime: g.GetCreateTime().AsTime(), Labels: g.GetLabels(), State: g.GetState().String()})
-	})
+	places, size, err := restOf(l, places)
+	if err != nil {
+		return nil, err
+	}
 	out := new(gatewayv1.ListGenerationsResponse)
-	out.Generations, out.NextPageToken, err = pageOf(listing{
-		sign: s.set.Sign, collection: "generations", tenant: call.Tenant, filter: req.GetFilter(),
-		size: req.GetPageSize(), token: req.GetPageToken(),
-	}, list)
-	return out, err
+	for i, p := range places {
+		if len(out.GetGenerations()) == size {
+			out.NextPageToken = l.tokenOf(placeOf(places[i-1]))
+			break
+		}
+		id, _ := record.ParseName(p.GetName())
+		g, err := s.records.Get(ctx, jobqueue.RecordKey{Tenant: call.Tenant, ID: id})
+		if fault.Is(err, faultv1.Reason_REASON_UNKNOWN_GENERATION) {
+			continue // it was deleted
+		}
+		if err != nil {
+			return nil, err
+		}
+		out.Generations = append(out.Generations, g)
+	}
+	return out, nil
 }
 
 // GetPicture implements GenerationService.

@@ -24,7 +24,10 @@ import (
 type Records interface {
 	Create(ctx context.Context, key jobqueue.RecordKey, class string, g *gatewayv1.Generation) error
 	Get(ctx context.Context, key jobqueue.RecordKey) (*gatewayv1.Generation, error)
-	List(ctx context.Context, tenant string) ([]*gatewayv1.Generation, error)
+	// Places returns where the generations that pass are in a tenant's list; nil lets
+	// all pass, those that were deleted too.
+	Places(ctx context.Context, tenant string, passes func(*gatewayv1.Generation) bool) ([]record.Place, error)
+	Each(ctx context.Context, tenant string, do func(*gatewayv1.Generation)) error
 	Watch(ctx context.Context, key jobqueue.RecordKey) (<-chan *gatewayv1.Generation, error)
 	Follow(ctx context.Context, key jobqueue.RecordKey) (<-chan *gatewayv1.ProgressEvent, error)
 	Cancel(ctx context.Context, key jobqueue.RecordKey) (*gatewayv1.Generation, error)

@@ -69,34 +69,6 @@ func (s *Store) Get(ctx context.Context, key jobqueue.RecordKey) (*gatewayv1.Gen
 	return present(entry)
 }
 
-// List returns a tenant's generations, the newest first.
-func (s *Store) List(ctx context.Context, tenant string) ([]*gatewayv1.Generation, error) {
-	return decodeAll(s.records.List(ctx, tenant))
-}
-
-// Unended returns a tenant's generations that have not ended, the newest first.
-func (s *Store) Unended(ctx context.Context, tenant string) ([]*gatewayv1.Generation, error) {
-	return decodeAll(s.records.Unended(ctx, tenant))
-}
-
-func decodeAll(entries []*jobqueue.Entry, err error) ([]*gatewayv1.Generation, error) {
-	if err != nil {
-		return nil, fmt.Errorf("list generations: %w", err)
-	}
-	list := make([]*gatewayv1.Generation, 0, len(entries))
-	for _, entry := range entries {
-		if deleted(entry) {
-			continue
-		}
-		g, err := Decode(entry.Record.GetValue())
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, g)
-	}
-	return list, nil
-}
-
 // Watch sends a generation as it stands and then every change of it, until ctx
 // ends or the generation is dropped; then the channel is closed.
 func (s *Store) Watch(ctx context.Context, key jobqueue.RecordKey) (<-chan *gatewayv1.Generation, error) {

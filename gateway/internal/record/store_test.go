@@ -209,12 +209,20 @@ func TestUnknownGenerations(t *testing.T) {
 			t.Errorf("%s of another tenant's generation got %v", name, err)
 		}
 	}
-	list, err := s.List(t.Context(), "other")
-	if err != nil || len(list) != 0 {
-		t.Errorf("another tenant lists %v, %v", list, err)
+	for name, passes := range map[string]func(*gatewayv1.Generation) bool{
+		"all": nil, "those that pass": func(g *gatewayv1.Generation) bool { return g.GetName() == record.Name(key.ID) },
+	} {
+		list, err := s.Places(t.Context(), "other", passes)
+		if err != nil || len(list) != 0 {
+			t.Errorf("%s: another tenant lists %v, %v", name, list, err)
+		}
+		if list, err = s.Places(t.Context(), key.Tenant, passes); err != nil || len(list) != 1 || list[0].GetName() != record.Name(key.ID) {
+			t.Errorf("%s: the tenant lists %v, %v", name, list, err)
+		}
 	}
-	if list, err = s.List(t.Context(), key.Tenant); err != nil || len(list) != 1 {
-		t.Errorf("the tenant lists %v, %v", list, err)
+	none, err := s.Places(t.Context(), key.Tenant, func(*gatewayv1.Generation) bool { return false })
+	if err != nil || len(none) != 0 {
+		t.Errorf("none passes, and the tenant lists %v, %v", none, err)
 	}
 }
 
