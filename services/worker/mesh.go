@@ -19,6 +19,7 @@ import (
 	"github.com/facestudio/facestudio/services/config"
 	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/jobqueue"
+	"github.com/facestudio/facestudio/services/jobqueue/gather"
 	"github.com/facestudio/facestudio/services/seal"
 )
 
@@ -163,6 +164,7 @@ func (m *Mesh) Connect(ctx context.Context, name string, log *slog.Logger, onSta
 	up := make(chan struct{}, 1)
 	options := []nats.Option{
 		nats.Name(name),
+		gather.Writes(),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(500 * time.Millisecond),
 		// A connection that is cut without a word is noticed within 10 s.

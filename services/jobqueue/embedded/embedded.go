@@ -20,6 +20,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"github.com/facestudio/facestudio/services/jobqueue/gather"
 )
 
 // SyncInterval is how often files are synced without SyncAlways.
@@ -130,7 +132,7 @@ func options(s Settings) (*server.Options, error) {
 // Connect returns a connection that does not leave the process. The caller
 // closes it before the server.
 func (s *Server) Connect(opts ...nats.Option) (*nats.Conn, error) {
-	nc, err := nats.Connect("", append([]nats.Option{nats.InProcessServer(s.server)}, opts...)...)
+	nc, err := nats.Connect("", append([]nats.Option{nats.InProcessServer(gather.InProcess(s.server))}, opts...)...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the embedded NATS: %w", err)
 	}
