@@ -99,10 +99,13 @@ func (j *job) noteHandedBack(ctx context.Context) error {
 	return j.note(ctx, func(a *jobqueuev1.Attempts) { a.HandedBack++ })
 }
 
+// hasNote says whether there may be a note of the message.
+func (j *job) hasNote() bool { return j.noted || j.attempt > 1 }
+
 // forgetNote takes the note of a message away that has left the queue, without
 // waiting for it: one that stays expires.
 func (j *job) forgetNote() {
-	if !j.noted && j.attempt <= 1 {
+	if !j.hasNote() {
 		return
 	}
 	marker := nats.NewMsg("$KV." + attemptsName + "." + j.noteKey())

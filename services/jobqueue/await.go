@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
+	jobqueuev1 "github.com/facestudio/facestudio/proto/gen/facestudio/jobqueue/v1"
 	"github.com/facestudio/facestudio/services/fault"
 )
 
@@ -20,22 +20,25 @@ import (
 // outcome. It listens before it publishes, and looks for itself whenever it may
 // not have been told.
 func (q *Queue) await(ctx context.Context, r rule, w work, progress func([]byte)) (*recorded, error) {
-	listener, err := subscribe(q.nc, w.address, progress != nil)
+	waiter, err := q.wait(w.address, progress != nil)
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	defer listener.stop()
+	defer waiter.stop()
+	w.ear = waiter.ear
 	recheck := time.NewTicker(q.settings.Recheck)
 	defer recheck.Stop()
 	var (
-		state  caller
+		state  = caller{listens: waiter.listens()}
 		result *recorded
-		next   = wantLook
+		next   = state.begin(w.first)
 		faults uint64
 		// left counts how often the work left the queue without an outcome.
 		left uint64
 		// sent: the work may be in the queue, even if the answer was lost.
 		sent bool
+		// untold: it is time to look although nothing was told.
+		untold bool
 	)
 	for {
 		if ctx.Err() != nil {
@@ -52,10 +55,14 @@ func (q *Queue) await(ctx context.Context, r rule, w work, progress func([]byte)
 			var found *recorded
 			if found, err = q.lookup(ctx, w.address); err == nil {
 				result, next = found, state.looked(found)
-				if next == wantPublish && state.entered && len(listener.heard) > 0 {
+				switch {
+				case next == wantPublish && state.entered && waiter.hasNews():
 					// What was told meanwhile is newer: the work may just have ended.
 					next = wantWait
+				case next == wantReturn && untold && !state.listens:
+					q.words.missing(w.crew())
 				}
+				untold = false
 			}
 		case wantRemove:
 			if err = q.remove(ctx, w.address, state.stale); err == nil {
@@ -75,29 +82,36 @@ func (q *Queue) await(ctx context.Context, r rule, w work, progress func([]byte)
 			if present, err = q.present(ctx, w.address); err == nil {
 				next = state.found(present)
 			}
+		case wantListen:
+			if err = waiter.listen(eventDone, endings); err == nil {
+				next = state.listening()
+			}
 		case wantWait:
+			var t told
 			select {
 			case <-ctx.Done():
 			case <-recheck.C:
-				next = state.disturbed()
+				next, untold = state.disturbed(), true
 			case <-reconnected:
 				next = state.disturbed()
-			case m := <-listener.heard:
-				switch t := readEvent(m); {
-				case t.progress != nil:
-					q.hear(ctx, w.address, t.progress, progress)
-				case t.sealed != nil:
-					if result, err = q.openResult(ctx, w.address, t.sealed, t.revision); err == nil {
-						next = state.heard(result)
-					}
-				case t.gone:
-					// Once is another call's deadline. More often is a clock that is off: a
-					// worker's, in whose eyes the call is over before it begins.
-					if left++; left > 1 {
-						pause(ctx, backoff(50*time.Millisecond, min(left, 8), randomSpread()), nil)
-					}
-					next = state.disturbed()
+			case t = <-waiter.words:
+			case m := <-waiter.events:
+				t = readEvent(m)
+			}
+			switch {
+			case t.progress != nil:
+				q.hear(ctx, w.address, t.progress, progress)
+			case t.sealed != nil:
+				if result, err = q.openResult(ctx, w.address, t.sealed, t.revision); err == nil {
+					next = state.told(result, t.word)
 				}
+			case t.gone:
+				// Once is another call's deadline. More often is a clock that is off: a
+				// worker's, in whose eyes the call is over before it begins.
+				if left++; left > 1 {
+					pause(ctx, backoff(50*time.Millisecond, min(left, 8), randomSpread()), nil)
+				}
+				next = state.disturbed()
 			}
 		}
 		if err == nil {
@@ -125,6 +139,18 @@ func (q *Queue) hear(ctx context.Context, at address, sealed []byte, progress fu
 	}
 }
 
+// tellPublisher tells the call that put the work into the queue, when this one only
+// joined it, that there is an outcome: with the work goes who would have told it.
+func (q *Queue) tellPublisher(ctx context.Context, w work) {
+	msg, err := q.work.GetLastMsgForSubject(ctx, w.work())
+	if err != nil {
+		return
+	}
+	if publisher, ok := parseEar(msg.Header.Get(headerCaller)); ok && publisher != w.ear {
+		q.say(publisher, &jobqueuev1.Word{})
+	}
+}
+
 // pause waits a while, less when ctx ends or hurry is closed.
 func pause(ctx context.Context, d time.Duration, hurry <-chan struct{}) {
 	timer := time.NewTimer(d)
@@ -146,7 +172,7 @@ func (q *Queue) publish(ctx context.Context, w work) (bool, error) {
 	defer span.End()
 	msg := w.message(ctx)
 	begun := time.Now()
-	err := q.send(ctx, msg)
+	_, err := q.store(ctx, msg)
 	outcome := codes.OK
 	refused := false
 	if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.ErrorCode == errStoreFailed {
@@ -157,13 +183,6 @@ func (q *Queue) publish(ctx context.Context, w work) (bool, error) {
 	q.metrics.publishedIn(ctx, toWork, time.Since(begun), outcome)
 	endSpan(span, status.New(outcome, ""))
 	return err == nil && !refused, err
-}
-
-func (q *Queue) send(ctx context.Context, msg *nats.Msg) error {
-	ctx, release := bounded(ctx)
-	defer release()
-	_, err := q.js.PublishMsg(ctx, msg)
-	return err
 }
 
 // present says whether the work is in the queue.
@@ -192,16 +211,17 @@ func (q *Queue) leave(ctx context.Context, r rule, w work, sent bool) error {
 	}
 	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), apiTimeout)
 	defer cancel()
-	won, err := q.create(detached, w.address, w.scope, newResult(fault.ToStatus(ended), nil, 0, byCanceller), q.settings.FaultTTL)
+	told, err := q.create(detached, w.address, w.scope, newResult(fault.ToStatus(ended), nil, 0, byCanceller), q.settings.FaultTTL)
 	if err != nil {
 		q.log.Warn("cancel not recorded; the work ends at its deadline", "method", w.method, "error", err)
 	}
-	if !won {
+	if told == nil {
 		return ended
 	}
 	if err := q.nc.Publish(w.cancel(), nil); err != nil {
 		q.log.Warn("cancel not told; the worker sees it at its next heartbeat", "method", w.method, "error", err)
 	}
+	q.tellPublisher(detached, w)
 	// What no worker has taken yet need not wait for one.
 	if err := q.work.Purge(detached, jetstream.WithPurgeSubject(w.work())); err != nil {
 		q.log.Warn("cancelled work stays in the queue until a worker drops it", "method", w.method, "error", err)

@@ -26,6 +26,11 @@ type Call struct {
 	// same owner and method is the same work. Unused by methods with a content
 	// key.
 	Owner string
+	// First says that nobody has called the method in the owner's name before, so that
+	// there is no outcome to look for: the work is published at once. Said of a call
+	// that was cancelled before, it may end with that cancel. Unused by methods with a
+	// content key, and not carried.
+	First bool
 	// Record is the id of the tenant's record that the call is made for. Owned
 	// calls are sealed with the key of that record's work, which ForgetWork
 	// destroys. Empty, and for methods with a content key: the tenant's key. It

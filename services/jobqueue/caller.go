@@ -16,6 +16,8 @@ const (
 	wantPublish
 	// wantFind looks whether the work is in the queue, after it was refused.
 	wantFind
+	// wantListen begins to hear what everybody is told of the work.
+	wantListen
 	// wantWait waits to be told.
 	wantWait
 	// wantReturn returns the outcome.
@@ -34,10 +36,21 @@ type caller struct {
 	// entered: the work was in the queue since this call began, so that
 	// whatever is recorded from then on is its outcome.
 	entered bool
+	// listens: the call hears what everybody is told of the work, not only the word
+	// for the call that published it.
+	listens bool
 	// stale is the revision of an outcome that was there before.
 	stale uint64
 	// refused counts refusals without the work being in the queue.
 	refused int
+}
+
+// begin: the call begins. What nobody has asked for before has no result to look for.
+func (c *caller) begin(first bool) want {
+	if first {
+		return wantPublish
+	}
+	return wantLook
 }
 
 // looked: the result was read; nil when there is none.
@@ -70,6 +83,9 @@ func (c *caller) published(accepted bool) want {
 func (c *caller) found(present bool) want {
 	if present {
 		c.entered, c.refused = true, 0
+		if !c.listens {
+			return wantListen
+		}
 		return wantWait
 	}
 	c.refused++
@@ -77,6 +93,27 @@ func (c *caller) found(present bool) want {
 		return wantGiveUp
 	}
 	return wantLook
+}
+
+// listening: what everybody is told is heard from now on. What was told before was not.
+func (c *caller) listening() want {
+	c.listens = true
+	return wantLook
+}
+
+// told: a result was told, to everybody or, as a word, to the call that published its
+// work, perhaps before the server said that it was accepted. A word is taken for no more
+// than an answer; what else it may be, the call looks for.
+func (c *caller) told(r *recorded, word bool) want {
+	switch {
+	case !word:
+		return c.heard(r)
+	case reusable(r.code()):
+		c.entered = true
+		return c.heard(r)
+	default:
+		return c.disturbed()
+	}
 }
 
 // heard: a result was told. One that was there before is no news.

@@ -2,9 +2,12 @@ package jobqueue
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -25,13 +28,37 @@ type backend interface {
 	create(key string, code codes.Code, ttl time.Duration) bool
 	lookup(key string) (code codes.Code, revision uint64, ok bool)
 	remove(key string, revision uint64)
+	// listen hears from now on what everybody is told of a key's results.
+	listen(key string)
+	// heard is what was heard since it was asked last.
+	heard() []codes.Code
 	// pass lets time go by.
 	pass(d time.Duration)
 }
 
 type simBackend struct {
 	*simStore
-	last simMessage
+	last  simMessage
+	keys  map[string]bool
+	codes []codes.Code
+}
+
+func newSimBackend() *simBackend {
+	b := &simBackend{simStore: newSimStore(300 * time.Millisecond), keys: map[string]bool{}}
+	b.changed = func(key string, r *simResult) {
+		if b.keys[key] {
+			b.codes = append(b.codes, r.code)
+		}
+	}
+	return b
+}
+
+func (b *simBackend) listen(key string) { b.keys[key] = true }
+
+func (b *simBackend) heard() []codes.Code {
+	all := b.codes
+	b.codes = nil
+	return all
 }
 
 func (b *simBackend) present(key string) bool { return b.find(key) != nil }
@@ -73,6 +100,7 @@ type realBackend struct {
 	s        *Server
 	consumer jetstream.Consumer
 	last     jetstream.Msg
+	events   []*nats.Subscription
 }
 
 func newRealBackend(t *testing.T) *realBackend {
@@ -138,9 +166,9 @@ func (b *realBackend) ack() { b.must(b.last.DoubleAck(b.t.Context())) }
 func (b *realBackend) nak() { b.must(b.last.Nak()) }
 
 func (b *realBackend) create(key string, code codes.Code, ttl time.Duration) bool {
-	created, err := b.q.create(b.t.Context(), b.at(key), seal.Shared(b.at(key).tenant), newResult(status.New(code, "m"), nil, 1, byWorker), ttl)
+	told, err := b.q.create(b.t.Context(), b.at(key), seal.Shared(b.at(key).tenant), newResult(status.New(code, "m"), nil, 1, byWorker), ttl)
 	b.must(err)
-	return created
+	return told != nil
 }
 
 func (b *realBackend) lookup(key string) (codes.Code, uint64, bool) {
@@ -154,6 +182,32 @@ func (b *realBackend) lookup(key string) (codes.Code, uint64, bool) {
 
 func (b *realBackend) remove(key string, revision uint64) {
 	b.must(b.q.remove(b.t.Context(), b.at(key), revision))
+}
+
+func (b *realBackend) listen(key string) {
+	sub, err := b.q.nc.SubscribeSync(b.at(key).event(eventDone))
+	b.must(err)
+	b.events = append(b.events, sub)
+}
+
+func (b *realBackend) heard() []codes.Code {
+	var all []codes.Code
+	// The server tells before it answers whoever comes after.
+	b.must(b.q.nc.Flush())
+	for _, sub := range b.events {
+		for n, _, _ := sub.Pending(); n > 0; n-- {
+			m, err := sub.NextMsg(time.Minute)
+			b.must(err)
+			t := readEvent(m)
+			if t.sealed == nil {
+				continue
+			}
+			r, err := b.q.openResult(b.t.Context(), b.at(strings.Split(m.Subject, ".")[2]), t.sealed, t.revision)
+			b.must(err)
+			all = append(all, r.code())
+		}
+	}
+	return all
 }
 
 func (b *realBackend) pass(d time.Duration) {
@@ -212,6 +266,23 @@ func TestConformance(t *testing.T) {
 			code, second, _ := b.lookup("a")
 			check(t, code == codes.Canceled, second > first)
 		},
+		"who listens is told of a result, and nobody of another": func(t *testing.T, b backend) {
+			t.Helper()
+			b.create("a", codes.OK, time.Hour)
+			b.listen("a")
+			b.listen("b")
+			check(t, len(b.heard()) == 0)
+			b.create("a", codes.Canceled, time.Hour)
+			check(t, len(b.heard()) == 0)
+			b.create("c", codes.OK, time.Hour)
+			b.create("b", codes.NotFound, time.Hour)
+			check(t, slices.Equal(b.heard(), []codes.Code{codes.NotFound}))
+			_, revision, _ := b.lookup("b")
+			b.remove("b", revision)
+			check(t, len(b.heard()) == 0)
+			b.create("b", codes.OK, time.Hour)
+			check(t, slices.Equal(b.heard(), []codes.Code{codes.OK}))
+		},
 		"a result expires": func(t *testing.T, b backend) {
 			t.Helper()
 			b.create("a", codes.OK, time.Second)
@@ -226,7 +297,7 @@ func TestConformance(t *testing.T) {
 	}
 	for name, test := range cases {
 		t.Run(name, func(t *testing.T) {
-			t.Run("simulated", func(t *testing.T) { test(t, &simBackend{simStore: newSimStore(300 * time.Millisecond)}) })
+			t.Run("simulated", func(t *testing.T) { test(t, newSimBackend()) })
 			t.Run("nats", func(t *testing.T) { test(t, newRealBackend(t)) })
 		})
 	}

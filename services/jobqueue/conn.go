@@ -158,6 +158,7 @@ func (c *Conn) prepare(ctx context.Context, r rule, args any) (work, error) {
 	return work{
 		address: address{r.stage, c.bundle, call.Class, call.Tenant, key},
 		method:  r.method, owner: call.Owner, deadline: deadline, metadata: md, request: payload, scope: scope,
+		first: r.owned() && call.First,
 	}, nil
 }
 

@@ -18,6 +18,14 @@ func (d delivery) confirmAck(ctx context.Context) error {
 	return nil
 }
 
+// ack acknowledges.
+func (d delivery) ack() error {
+	if err := d.Ack(); err != nil {
+		return fmt.Errorf("acknowledge: %w", err)
+	}
+	return nil
+}
+
 // giveUp takes the message out of the queue; the server's advisory tells the reason.
 func (d delivery) giveUp(reason string) error {
 	if err := d.Respond([]byte("+TERM " + reason)); err != nil {

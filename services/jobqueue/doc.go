@@ -31,6 +31,10 @@
 //     fell silent over it, as if it had killed them. A worker that stops and hands
 //     work back counts as neither.
 //
+// Who publishes work is told of its end by the worker that recorded it, who joins it by
+// the server. Both may be lost; whoever waits looks for itself every Recheck and after a
+// reconnection, and nothing but the created key decides.
+//
 // Of a server-streaming call the last message is the outcome. Those before it are
 // progress: they are told to those who listen at the moment, and may be lost.
 // Each is sent when the next one is there, for only then it is known not to be

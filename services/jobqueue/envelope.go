@@ -23,6 +23,9 @@ const (
 	headerOwner    = "Facestudio-Owner"
 	headerDeadline = "Facestudio-Deadline"
 	headerMetadata = "Facestudio-Md-"
+	// headerCaller is where the call that published the work is told of its end. Older
+	// versions know nothing of it.
+	headerCaller = "Facestudio-Caller"
 
 	// envelopeVersion 2: payloads are sealed.
 	envelopeVersion = 2
@@ -52,7 +55,12 @@ type work struct {
 	owner  string
 	// deadline is by the server's clock, in milliseconds.
 	deadline time.Time
+	// first: nobody asked for it before, on the caller's side.
+	first    bool
 	metadata metadata.MD
+	// ear is where the call that published the work hears of its end; zero when it has
+	// no such place.
+	ear ear
 	// payload is the sealed request.
 	payload []byte
 	// scope is what sealed it.
@@ -70,6 +78,9 @@ func (w work) message(ctx context.Context) *nats.Msg {
 	msg.Header.Set(headerDeadline, strconv.FormatInt(w.deadline.UnixMilli(), 10))
 	if w.owner != "" {
 		msg.Header.Set(headerOwner, encodeHeader(w.owner))
+	}
+	if w.ear != (ear{}) {
+		msg.Header.Set(headerCaller, w.ear.String())
 	}
 	for key, values := range w.metadata {
 		for _, value := range values {
@@ -107,6 +118,7 @@ func parseWork(subject string, header nats.Header, payload []byte) (work, error)
 		address: at, method: header.Get(headerMethod), deadline: time.UnixMilli(millis),
 		metadata: metadata.MD{}, payload: payload, scope: seal.Shared(at.tenant),
 	}
+	w.ear, _ = parseEar(header.Get(headerCaller))
 	if w.owner, err = decodeHeader(header.Get(headerOwner)); err != nil {
 		return w, fmt.Errorf("owner: %w: %w", errForeign, err)
 	}

@@ -74,6 +74,7 @@ type Queue struct {
 	keys     *keys
 	ring     *seal.Ring
 	seals    sealer
+	words    *words
 	tracer   trace.Tracer
 	headings headings
 	meter    metric.Meter
@@ -165,7 +166,7 @@ func openQueue(ctx context.Context, nc *nats.Conn, s Settings) (*Queue, error) {
 	}
 	q := &Queue{
 		settings: s, nc: nc, js: js, log: s.Logger, tracer: s.Tracer.Tracer(instrumentation), meter: s.Meter.Meter(instrumentation),
-		reconnected: make(chan struct{}), ending: make(chan struct{}), keeper: s.Keeper, clock: clock{local: time.Now},
+		words: newWords(nc), reconnected: make(chan struct{}), ending: make(chan struct{}), keeper: s.Keeper, clock: clock{local: time.Now},
 	}
 	if q.metrics, err = newMetrics(q.meter); err != nil {
 		return nil, fmt.Errorf("make the metrics: %w", err)
@@ -252,6 +253,7 @@ func (q *Queue) openKeys(ctx context.Context, installation jetstream.KeyValue) (
 // servers that still use it must have ended.
 func (q *Queue) Close() {
 	_ = q.goneKeys.Unsubscribe()
+	q.words.close()
 	q.nc.RemoveStatusListener(q.status)
 	q.stopClock()
 	close(q.ending)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -81,28 +82,37 @@ func parseResult(data []byte, revision uint64) *recorded {
 	return &recorded{r, revision}
 }
 
-// create records a result, sealed as its work is. It reports false when there is one: whoever creates
-// it first decides.
-func (q *Queue) create(ctx context.Context, at address, of seal.Scope, r *jobqueuev1.Result, ttl time.Duration) (bool, error) {
-	ctx, release := bounded(ctx)
-	defer release()
+// create records a result, sealed as its work is, and returns what there is to tell of
+// it. That is nil when there was one: whoever creates it first decides.
+func (q *Queue) create(ctx context.Context, at address, of seal.Scope, r *jobqueuev1.Result, ttl time.Duration) (*jobqueuev1.Word, error) {
 	plain, err := proto.Marshal(r)
 	if err != nil {
-		return false, fmt.Errorf("encode a result: %w", err)
+		return nil, fmt.Errorf("encode a result: %w", err)
 	}
 	data, err := q.sealResult(ctx, at, of, plain)
 	if err != nil {
-		return false, fmt.Errorf("seal a result: %w", err)
+		return nil, fmt.Errorf("seal a result: %w", err)
 	}
 	// The server counts whole seconds.
-	_, err = q.results.Create(ctx, at.result(), data, jetstream.KeyTTL(max(ttl.Round(time.Second), time.Second)))
+	ttl = max(ttl.Round(time.Second), time.Second)
+	msg := nats.NewMsg("$KV." + resultsName + "." + at.result())
+	msg.Data = data
+	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, "0")
+	msg.Header.Set(jetstream.MsgTTLHeader, ttl.String())
+	revision, err := q.store(ctx, msg)
+	if isStale(err) {
+		// There is one, or the mark that there was one.
+		ctx, release := bounded(ctx)
+		defer release()
+		revision, err = q.results.Create(ctx, at.result(), data, jetstream.KeyTTL(ttl))
+	}
 	if errors.Is(err, jetstream.ErrKeyExists) {
-		return false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("record a result: %w", err)
+		return nil, fmt.Errorf("record a result: %w", err)
 	}
-	return true, nil
+	return &jobqueuev1.Word{Revision: revision, Outcome: data}, nil
 }
 
 // remove takes away an outcome that does not answer later calls, if it is still

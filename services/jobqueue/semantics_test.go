@@ -48,13 +48,19 @@ var transports = map[string]func(t *testing.T, p prior, d denoiser) grpc.ClientC
 		})
 		return conn
 	},
-	"queue": func(t *testing.T, p prior, d denoiser) grpc.ClientConnInterface {
-		t.Helper()
-		h := newHouse(t, quick())
-		serve(t, h.q, jobqueue.ServerSettings{Stage: "prior", MaxAttempts: 1}, p.register)
-		serve(t, h.q, jobqueue.ServerSettings{Stage: "denoiser", MaxAttempts: 1}, d.register)
-		return h.conn()
-	},
+	"queue":    openQueue,
+	firstCalls: openQueue,
+}
+
+// firstCalls are calls through the queue that say that they are the first of their owner.
+const firstCalls = "queue, first calls"
+
+func openQueue(t *testing.T, p prior, d denoiser) grpc.ClientConnInterface {
+	t.Helper()
+	h := newHouse(t, quick())
+	serve(t, h.q, jobqueue.ServerSettings{Stage: "prior", MaxAttempts: 1}, p.register)
+	serve(t, h.q, jobqueue.ServerSettings{Stage: "denoiser", MaxAttempts: 1}, d.register)
+	return h.conn()
 }
 
 // overBoth runs a test over both transports.
@@ -62,7 +68,8 @@ func overBoth(t *testing.T, p prior, d denoiser, test func(t *testing.T, ctx con
 	t.Helper()
 	for name, open := range transports {
 		t.Run(name, func(t *testing.T) {
-			test(t, as(within(t, time.Minute), "ada", "one"), open(t, p, d))
+			call := jobqueue.Call{Tenant: "ada", Owner: "one", First: name == firstCalls}
+			test(t, jobqueue.WithCall(within(t, time.Minute), call), open(t, p, d))
 		})
 	}
 }

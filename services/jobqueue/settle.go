@@ -41,18 +41,22 @@ func (j *job) do(ctx context.Context, do action, s *status.Status, response []by
 			response = nil
 		}
 		ctx := context.WithoutCancel(ctx)
-		won, err := j.record(ctx, newResult(s, response, j.number(), byWorker), lifetime(q.settings, j.rule.owned(), s.Code()))
+		told, err := j.record(ctx, newResult(s, response, j.number(), byWorker), lifetime(q.settings, j.rule.owned(), s.Code()))
 		ctx, release := bounded(ctx)
 		defer release()
 		if err != nil {
 			return errors.Join(err, j.noteFailed(ctx), j.msg.NakWithDelay(backoff(j.s.settings.Backoff, j.number(), randomSpread())))
 		}
-		if won {
+		if told != nil {
 			q.metrics.decided(ctx, j.number(), ofWork(j.work.address))
 		}
-		return j.msg.confirmAck(ctx)
+		// What is stored may be told: the caller need not wait for the message to go.
+		j.tell(told)
+		return j.ack(ctx)
 	case settle, drop:
-		return errors.Join(j.msg.confirmAck(ctx), q.nc.Publish(j.work.event(eventDone), nil))
+		err := j.ack(ctx)
+		j.tell(nil)
+		return errors.Join(err, q.nc.Publish(j.work.event(eventDone), nil))
 	case retry:
 		j.s.settings.Logger.Warn("work failed and is tried again", "method", j.work.method,
 			"attempt", j.earlier.failed+1, "code", s.Code().String(), "error", fault.From(s.Err()))
@@ -75,6 +79,25 @@ func (j *job) do(ctx context.Context, do action, s *status.Status, response []by
 	}
 }
 
+// ack takes the message out of the queue. Where there is no note to take away then, it
+// does not wait for the server to say so: a message that stays is delivered again, and its
+// outcome is looked for before anything else.
+func (j *job) ack(ctx context.Context) error {
+	if j.hasNote() {
+		return j.msg.confirmAck(ctx)
+	}
+	return j.msg.ack()
+}
+
+// tell tells the call that published the work what was recorded or, if nil, to look for
+// it.
+func (j *job) tell(word *jobqueuev1.Word) {
+	if word == nil {
+		word = &jobqueuev1.Word{}
+	}
+	j.s.q.say(j.work.ear, word)
+}
+
 const (
 	// recordPatience is how long a worker tries to record what it has done, with the
 	// message kept alive: longer than servers need to find a new leader. Given back
@@ -86,11 +109,11 @@ const (
 
 // record stores the result, and tries again while there is time, the call is wanted
 // and the key that it is sealed with is there.
-func (j *job) record(ctx context.Context, r *jobqueuev1.Result, ttl time.Duration) (won bool, err error) {
+func (j *job) record(ctx context.Context, r *jobqueuev1.Result, ttl time.Duration) (told *jobqueuev1.Word, err error) {
 	for end := time.Now().Add(recordPatience); ; {
-		won, err = j.s.q.create(ctx, j.work.address, j.work.scope, r, ttl)
+		told, err = j.s.q.create(ctx, j.work.address, j.work.scope, r, ttl)
 		if err == nil || lost(err) || j.ctx.Err() != nil || time.Now().After(end) {
-			return won, err
+			return told, err
 		}
 		select {
 		case <-j.ctx.Done():
@@ -110,9 +133,11 @@ func (j *job) quarantine(ctx context.Context, reason string, s *status.Status, m
 		"failed", j.earlier.failed, "silent", j.earlier.silent, "code", s.Code().String())
 	outcome := fault.ToStatus(fault.New(fault.Internal, faultv1.Reason_REASON_ATTEMPTS_EXHAUSTED, "", "%s", message))
 	ttl := lifetime(q.settings, j.rule.owned(), outcome.Code())
-	if _, err := q.create(ctx, j.work.address, j.work.scope, newResult(outcome, nil, j.number(), byQuarantine), ttl); err != nil {
+	told, err := q.create(ctx, j.work.address, j.work.scope, newResult(outcome, nil, j.number(), byQuarantine), ttl)
+	if err != nil {
 		return err
 	}
+	j.tell(told)
 	return j.msg.giveUp(reason)
 }
 
@@ -126,6 +151,7 @@ func (j *job) bury(ctx context.Context, reason string, s *status.Status) error {
 	for name, values := range j.msg.Header {
 		msg.Header[name] = values
 	}
+	msg.Header.Del(headerCaller)
 	msg.Header.Set(headerReason, reason)
 	msg.Header.Set(headerAttempts, strconv.FormatUint(j.earlier.failed+j.earlier.silent, 10))
 	msg.Header.Set(headerStatus, encodeHeader(s.Code().String()+": "+s.Message()))

@@ -19,12 +19,25 @@ type simCaller struct {
 	joined   bool
 	got      *simResult
 	deadline time.Duration
+	// heard is what was told and is not read yet.
+	heard []simTold
+	// byWord: the answer was a word.
+	byWord bool
+}
+
+// simTold is told: a result or, if nil, that the work left the queue.
+type simTold struct {
+	result *simResult
+	word   bool
 }
 
 func (s *sim) call(key string) {
-	c := &simCaller{s: s, key: key, doing: wantLook, deadline: s.store.now + time.Duration(1+s.random.IntN(30))*time.Second}
+	c := &simCaller{s: s, key: key, deadline: s.store.now + time.Duration(1+s.random.IntN(30))*time.Second}
+	// Whether it relies on words is what others heard before.
+	c.state.listens = s.random.IntN(3) == 0
+	c.doing = c.state.begin(!s.asked[key] && s.random.IntN(2) == 0)
 	s.callers = append(s.callers, c)
-	s.cancelled[key] = false
+	s.cancelled[key], s.asked[key] = false, true
 	s.after(s.soon(), c.step)
 	s.after(c.deadline-s.store.now, c.leave)
 	if s.random.IntN(6) == 0 {
@@ -47,12 +60,29 @@ func (c *simCaller) disturb() {
 	}
 }
 
-func (c *simCaller) hear(r *simResult) {
-	if c.ended || c.doing != wantWait {
-		return
+// hear is a message for the call, which reads it when it waits.
+func (c *simCaller) hear(t simTold) {
+	if len(c.heard) < endings {
+		c.heard = append(c.heard, t)
 	}
-	if c.doing = c.state.heard(r.record()); c.doing == wantReturn {
-		c.finish(r)
+	c.read()
+}
+
+func (c *simCaller) read() {
+	for !c.ended && c.doing == wantWait && len(c.heard) > 0 {
+		t := c.heard[0]
+		c.heard = c.heard[1:]
+		if t.result == nil {
+			c.disturb()
+			return
+		}
+		switch c.doing = c.state.told(t.result.record(), t.word); c.doing {
+		case wantReturn:
+			c.byWord = t.word
+			c.finish(t.result)
+		case wantLook:
+			c.s.after(0, c.step)
+		}
 	}
 }
 
@@ -66,7 +96,11 @@ func (r *simResult) record() *recorded {
 // step does what is wanted; its answer takes a while, or is lost.
 func (c *simCaller) step() {
 	s := c.s
-	if c.ended || c.doing == wantWait {
+	if c.doing == wantWait {
+		c.read()
+		return
+	}
+	if c.ended {
 		return
 	}
 	lost := s.fails(.05)
@@ -75,8 +109,12 @@ func (c *simCaller) step() {
 	case wantLook:
 		r := s.lookup(c.key)
 		then = func() {
-			if c.doing = c.state.looked(r.record()); c.doing == wantReturn {
+			c.doing = c.state.looked(r.record())
+			switch {
+			case c.doing == wantReturn:
 				c.finish(r)
+			case c.doing == wantPublish && c.state.entered && len(c.heard) > 0:
+				c.doing = wantWait
 			}
 		}
 	case wantRemove:
@@ -91,13 +129,16 @@ func (c *simCaller) step() {
 		c.sent = true
 		accepted := s.store.publish(c.key)
 		if accepted {
-			s.store.find(c.key).deadline = c.deadline
+			m := s.store.find(c.key)
+			m.deadline, m.by = c.deadline, c
 		}
 		then = func() { c.doing = c.state.published(accepted) }
 	case wantFind:
 		present := s.store.find(c.key) != nil
 		c.joined = c.joined || present
 		then = func() { c.doing = c.state.found(present) }
+	case wantListen:
+		then = func() { c.doing = c.state.listening() }
 	case wantGiveUp:
 		// Refused three times in a row just as the work left: the caller is told to
 		// retry later.
@@ -138,6 +179,9 @@ func (c *simCaller) cancel() {
 	c.ended = true
 	if !c.sent || !c.s.store.create(c.key, codes.Canceled, byCanceller, simKeep) {
 		return
+	}
+	if m := c.s.store.find(c.key); m != nil && m.by != c {
+		c.s.word(*m, nil)
 	}
 	for _, w := range c.s.workers {
 		if w.has != nil && w.has.key == c.key && !c.s.fails(.3) {

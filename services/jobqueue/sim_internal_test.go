@@ -37,6 +37,10 @@ type sim struct {
 	failures map[uint64]int
 	// cancelled is the keys whose work was cancelled, until somebody asks again.
 	cancelled map[string]bool
+	// asked is the keys that were called.
+	asked map[string]bool
+	// strays counts words that were none.
+	strays int
 }
 
 type staleView struct {
@@ -77,6 +81,7 @@ func newSim(t *testing.T, seed uint64) *sim {
 	s := &sim{
 		t: t, random: rand.New(rand.NewPCG(seed, 0)), store: newSimStore(simAckWait), history: map[string][]simResult{},
 		before: map[string]staleView{}, silences: map[uint64]int{}, failures: map[uint64]int{}, cancelled: map[string]bool{},
+		asked: map[string]bool{},
 	}
 	s.store.changed = s.recorded
 	return s
@@ -108,9 +113,30 @@ func (s *sim) recorded(key string, r *simResult) {
 	s.history[key] = append(s.history[key], *r)
 	s.before[key] = staleView{s.store.now + s.soon(), nil}
 	for _, c := range s.callers {
-		if told := *r; c.key == key && !s.fails(.2) {
-			s.after(s.soon(), func() { c.hear(&told) })
+		if result := *r; c.key == key && c.state.listens && !s.fails(.2) {
+			s.after(s.soon(), func() { c.hear(simTold{result: &result}) })
 		}
+	}
+}
+
+// word tells the call that published a message what was recorded or, if nil, to look. It
+// may be lost, come twice, and come to nothing: somebody else may say it, of an outcome
+// that cannot be opened.
+func (s *sim) word(m simMessage, r *simResult) {
+	if m.by == nil || s.fails(.2) {
+		return
+	}
+	times := 1
+	if s.fails(.1) {
+		times++
+	}
+	if s.fails(.1) {
+		s.strays++
+		stray := s.callers[s.random.IntN(len(s.callers))]
+		s.after(s.soon(), func() { stray.hear(simTold{&simResult{code: codes.Unavailable, revision: 1 << 40}, true}) })
+	}
+	for range times {
+		s.after(s.soon(), func() { m.by.hear(simTold{r, true}) })
 	}
 }
 
@@ -126,8 +152,8 @@ func (s *sim) lookup(key string) *simResult {
 // gone tells callers to look again.
 func (s *sim) gone(key string) {
 	for _, c := range s.callers {
-		if c.key == key && !s.fails(.2) {
-			s.after(s.soon(), c.disturb)
+		if c.key == key && c.state.listens && !s.fails(.2) {
+			s.after(s.soon(), func() { c.hear(simTold{}) })
 		}
 	}
 }
@@ -177,8 +203,9 @@ func TestSimulation(t *testing.T) {
 					s.after(time.Duration(s.random.IntN(int(simChaos))), func() { s.call(key) })
 				}
 			}
-			for range 3 {
-				w := &simWorker{s: s}
+			for n := range 3 {
+				// In the middle of a roll-out, the first knows nothing of words.
+				w := &simWorker{s: s, older: n == 0 && s.random.IntN(2) == 0}
 				s.workers = append(s.workers, w)
 				s.after(s.soon(), w.next)
 			}
@@ -190,7 +217,7 @@ func TestSimulation(t *testing.T) {
 		}
 	}
 	// A simulation in which nothing happens shows nothing.
-	for _, what := range []string{"OK", "InvalidArgument", "Canceled", "returned", "killed", "isolate", "quarantine", "handed back", "joined", "innocent"} {
+	for _, what := range []string{"OK", "InvalidArgument", "Canceled", "returned", "killed", "isolate", "quarantine", "handed back", "joined", "innocent", "by word", "stray words"} {
 		if runs >= 100 && total[what] == 0 {
 			t.Errorf("%q never happened: %v", what, total)
 		}
@@ -217,7 +244,11 @@ func (s *sim) count(total map[string]int) {
 		if c.joined {
 			total["joined"]++
 		}
+		if c.byWord {
+			total["by word"]++
+		}
 	}
+	total["stray words"] += s.strays
 	for _, w := range s.workers {
 		total["killed"] += w.killed
 		total["innocent"] += w.innocent

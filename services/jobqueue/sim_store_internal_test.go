@@ -27,8 +27,10 @@ type simStore struct {
 }
 
 type simMessage struct {
-	key       string
-	sequence  uint64
+	key      string
+	sequence uint64
+	// by is the call that published it.
+	by        *simCaller
 	delivered uint64
 	// deadline is that of the call that published it; zero is none.
 	deadline time.Duration

@@ -25,6 +25,8 @@ const (
 //	dead.<stage>.<bundle>.<class>.<tenant>.<key>   dead letters, stream DEAD
 //	event.<tenant>.<key>.done                      a result was created (RePublish) or, empty,
 //	                                               the work left the queue; look again
+//	word.<process>                                 a worker tells a call of that process, whose
+//	                                               work it took, the outcome
 //	event.<tenant>.<key>.progress                  a message of a stream, not the last
 //	audit.<tenant>                                 the audit log, stream AUDIT
 //	cancel.<stage>.<bundle>.<tenant>.<key>         a caller cancelled owned work
@@ -80,6 +82,8 @@ func (a address) cancel() string {
 func (a address) event(kind string) string {
 	return strings.Join([]string{"event", a.tenant, a.key, kind}, ".")
 }
+
+func (a address) crew() crew { return crew{a.stage, a.bundle} }
 
 // result is the key of the result in its bucket.
 func (a address) result() string { return a.tenant + "." + a.key }

@@ -1,6 +1,7 @@
 package jobqueue
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -18,12 +19,19 @@ const (
 	headerMarker    = "Nats-Marker-Reason"
 )
 
-// waiter hears what is told about one piece of work. There is nothing between it and
-// the connection: what many calls at a time have in between, they pay for each.
+// waiter hears what is told about one piece of work: words for the call that published
+// it and, where these are not enough, what everybody is told. There is nothing between it
+// and the connection: what many calls at a time have in between, they pay for each.
 type waiter struct {
-	sub *nats.Subscription
-	// heard is what the connection puts in; what finds no room is lost.
-	heard chan *nats.Msg
+	q  *Queue
+	at address
+	// ear is where the call hears words.
+	ear   ear
+	words chan told
+	// events is what everybody is told, nil while the call does not listen to that; what
+	// finds no room is lost.
+	events chan *nats.Msg
+	sub    *nats.Subscription
 }
 
 // endings is how many messages about the end wait while a call is busy otherwise:
@@ -37,27 +45,57 @@ type told struct {
 	// sealed is its result as it is stored, if it is that.
 	sealed   []byte
 	revision uint64
+	// word: it is for the call that published the work.
+	word bool
 	// gone: it left the queue, and there may be something to look at.
 	gone bool
 }
 
-// subscribe begins to listen for the end and, if wanted, for the progress. The
-// caller calls stop. Wildcards are dear to the server, which goes through what it
-// remembers of subjects whenever one comes or goes.
-func subscribe(nc *nats.Conn, at address, progress bool) (*waiter, error) {
-	kind, room := eventDone, endings
-	if progress {
-		kind, room = "*", endings+progressBuffer
+// wait begins to wait for the end and, if wanted, the progress of a call. The caller
+// calls stop.
+func (q *Queue) wait(at address, progress bool) (*waiter, error) {
+	w := &waiter{q: q, at: at, words: make(chan told, endings)}
+	heard, relies, err := q.words.expect(at.crew(), w.words)
+	if err != nil {
+		return nil, err
 	}
-	w := &waiter{heard: make(chan *nats.Msg, room)}
-	var err error
-	w.sub, err = nc.ChanSubscribe(at.event(kind), w.heard)
+	w.ear = heard
+	switch {
+	case progress:
+		err = w.listen("*", endings+progressBuffer)
+	case !relies:
+		err = w.listen(eventDone, endings)
+	}
+	if err != nil {
+		w.stop()
+	}
 	return w, err
 }
 
-func (w *waiter) stop() { _ = w.sub.Unsubscribe() }
+// listen begins to hear what everybody is told. Wildcards are dear to the server, which
+// goes through what it remembers of subjects whenever one comes or goes.
+func (w *waiter) listen(kind string, room int) (err error) {
+	w.events = make(chan *nats.Msg, room)
+	if w.sub, err = w.q.nc.ChanSubscribe(w.at.event(kind), w.events); err != nil {
+		return fmt.Errorf("listen for the end of work: %w", err)
+	}
+	return nil
+}
 
-// readEvent reads what was told.
+// listens says whether it hears what everybody is told.
+func (w *waiter) listens() bool { return w.sub != nil }
+
+// hasNews says whether there is something that was not read yet.
+func (w *waiter) hasNews() bool { return len(w.words)+len(w.events) > 0 }
+
+func (w *waiter) stop() {
+	w.q.words.forget(w.ear)
+	if w.sub != nil {
+		_ = w.sub.Unsubscribe()
+	}
+}
+
+// readEvent reads what everybody was told.
 func readEvent(m *nats.Msg) told {
 	switch m.Subject[strings.LastIndexByte(m.Subject, '.')+1:] {
 	case eventDone:

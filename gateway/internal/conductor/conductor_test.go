@@ -24,9 +24,11 @@ const digest = "b00d1e"
 
 // claim is a claim that remembers what was written.
 type claim struct {
-	value  []byte
-	losses uint64
-	finish func() error
+	value []byte
+	// earlier is how many claims there were before.
+	earlier uint64
+	losses  uint64
+	finish  func() error
 
 	mu       sync.Mutex
 	updates  []*gatewayv1.Generation
@@ -47,7 +49,7 @@ func newClaim(t *testing.T) *claim {
 
 func (c *claim) Key() jobqueue.RecordKey { return jobqueue.RecordKey{Tenant: "acme", ID: "1"} }
 func (c *claim) Value() []byte           { return c.value }
-func (c *claim) Attempt() uint64         { return 1 }
+func (c *claim) Attempt() uint64         { return c.earlier + 1 }
 func (c *claim) Losses() uint64          { return c.losses }
 
 func (c *claim) Update(_ context.Context, value []byte) error {
@@ -90,6 +92,25 @@ func conduct(ctx context.Context, c *claim, run runner) error {
 }
 
 var pictures = []*gatewayv1.ResultPicture{{Name: "generations/1/pictures/0"}}
+
+// Only the calls of a first attempt have nothing to look for.
+func TestTheFirstAttemptIsTold(t *testing.T) {
+	for name, earlier := range map[string]uint64{"first": 0, "second": 1} {
+		t.Run(name, func(t *testing.T) {
+			c := newClaim(t)
+			c.earlier = earlier
+			err := conduct(t.Context(), c, func(_ context.Context, job flow.Job, _ flow.Report) (flow.Result, error) {
+				if job.First != (earlier == 0) {
+					t.Errorf("first is %v", job.First)
+				}
+				return flow.Result{Pictures: pictures}, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
 
 func TestSuccessIsRecorded(t *testing.T) {
 	c := newClaim(t)

@@ -52,7 +52,7 @@ func (t *turn) run(ctx context.Context) (flow.Result, error) {
 	done.Go(func() { t.writeProgress(writing, proto.CloneOf(t.generation)) })
 	defer done.Wait()
 	defer stop()
-	job := flow.Job{Key: t.claim.Key(), Class: call.Class, Generation: proto.CloneOf(t.generation)}
+	job := flow.Job{Key: t.claim.Key(), Class: call.Class, First: t.claim.Attempt() == 1, Generation: proto.CloneOf(t.generation)}
 	return t.runner.Run(ctx, job, t.report)
 }
 

@@ -90,6 +90,8 @@ type Job struct {
 	Key jobqueue.RecordKey
 	// Class of its calls: jobqueue.Interactive or Batch.
 	Class string
+	// First says that nobody has run it before: none of its calls has been made.
+	First bool
 	// Generation is what was asked, with all defaults filled in and pictures by
 	// digest. It is not changed.
 	Generation *gatewayv1.Generation
@@ -259,6 +261,7 @@ func (r *run) call(ctx context.Context, stage string, index int) context.Context
 		Class:  r.job.Class,
 		Record: r.job.Key.ID,
 		Owner:  fmt.Sprintf("generations/%s/%s%s/%d", r.job.Key.ID, r.part, stage, index),
+		First:  r.job.First,
 	})
 }
 
@@ -269,6 +272,7 @@ func (r *run) about(ctx context.Context, stage, field string) context.Context {
 		Class:  r.job.Class,
 		Record: r.job.Key.ID,
 		Owner:  fmt.Sprintf("generations/%s/%s%s/%s", r.job.Key.ID, r.part, stage, field),
+		First:  r.job.First,
 	})
 }
 

@@ -57,7 +57,7 @@ func open(t *testing.T) *fixture {
 }
 
 func (f *fixture) run(ctx context.Context, g *gatewayv1.Generation) (flow.Result, error) {
-	job := flow.Job{Key: jobqueue.RecordKey{Tenant: tenant, ID: id}, Class: jobqueue.Batch, Generation: g}
+	job := flow.Job{Key: jobqueue.RecordKey{Tenant: tenant, ID: id}, Class: jobqueue.Batch, First: true, Generation: g}
 	return f.flow.Run(ctx, job, func(e *gatewayv1.ProgressEvent) {
 		f.mu.Lock()
 		defer f.mu.Unlock()

@@ -116,6 +116,9 @@ func TestRefinedHeadsAreMadeAloneInThePicture(t *testing.T) {
 		if owners[c.method+c.meta.Owner] {
 			t.Errorf("two calls of %s are owned by %s", c.method, c.meta.Owner)
 		}
+		if !c.meta.First {
+			t.Errorf("the call of %s is not said to be the first", c.method)
+		}
 		owners[c.method+c.meta.Owner] = true
 	}
 	for i, picture := range result.Pictures {

@@ -310,6 +310,72 @@ func (x *Result) GetDecidedBy() string {
 	return ""
 }
 
+// Word is what a worker tells the call that put work into the queue. Words may be
+// lost, and come twice.
+type Word struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of the call among those of its process, from 1.
+	Call uint64 `protobuf:"varint,1,opt,name=call,proto3" json:"call,omitempty"`
+	// The Result that was recorded, sealed as it is stored. Empty: the work left the
+	// queue, and the call has to look for its outcome.
+	Outcome []byte `protobuf:"bytes,2,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	// Number of the outcome in its bucket; 0 when there is none here.
+	Revision      uint64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Word) Reset() {
+	*x = Word{}
+	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Word) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Word) ProtoMessage() {}
+
+func (x *Word) ProtoReflect() protoreflect.Message {
+	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Word.ProtoReflect.Descriptor instead.
+func (*Word) Descriptor() ([]byte, []int) {
+	return file_facestudio_jobqueue_v1_jobqueue_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Word) GetCall() uint64 {
+	if x != nil {
+		return x.Call
+	}
+	return 0
+}
+
+func (x *Word) GetOutcome() []byte {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+func (x *Word) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
 // Lease says who works on a record, beside the record itself. The record's
 // revision is the fencing token: a write with an older one is refused.
 type Lease struct {
@@ -331,7 +397,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[4]
+	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -343,7 +409,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[4]
+	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -356,7 +422,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_facestudio_jobqueue_v1_jobqueue_proto_rawDescGZIP(), []int{4}
+	return file_facestudio_jobqueue_v1_jobqueue_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Lease) GetHolder() string {
@@ -408,7 +474,7 @@ type Attempts struct {
 
 func (x *Attempts) Reset() {
 	*x = Attempts{}
-	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[5]
+	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -420,7 +486,7 @@ func (x *Attempts) String() string {
 func (*Attempts) ProtoMessage() {}
 
 func (x *Attempts) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[5]
+	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -433,7 +499,7 @@ func (x *Attempts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempts.ProtoReflect.Descriptor instead.
 func (*Attempts) Descriptor() ([]byte, []int) {
-	return file_facestudio_jobqueue_v1_jobqueue_proto_rawDescGZIP(), []int{5}
+	return file_facestudio_jobqueue_v1_jobqueue_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Attempts) GetPublishedNs() int64 {
@@ -500,7 +566,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[6]
+	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -512,7 +578,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[6]
+	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -525,7 +591,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_facestudio_jobqueue_v1_jobqueue_proto_rawDescGZIP(), []int{6}
+	return file_facestudio_jobqueue_v1_jobqueue_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Record) GetValue() []byte {
@@ -623,7 +689,7 @@ type FollowUp struct {
 
 func (x *FollowUp) Reset() {
 	*x = FollowUp{}
-	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[7]
+	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -635,7 +701,7 @@ func (x *FollowUp) String() string {
 func (*FollowUp) ProtoMessage() {}
 
 func (x *FollowUp) ProtoReflect() protoreflect.Message {
-	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[7]
+	mi := &file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -648,7 +714,7 @@ func (x *FollowUp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowUp.ProtoReflect.Descriptor instead.
 func (*FollowUp) Descriptor() ([]byte, []int) {
-	return file_facestudio_jobqueue_v1_jobqueue_proto_rawDescGZIP(), []int{7}
+	return file_facestudio_jobqueue_v1_jobqueue_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *FollowUp) GetNotBefore() *timestamppb.Timestamp {
@@ -715,7 +781,11 @@ const file_facestudio_jobqueue_v1_jobqueue_proto_rawDesc = "" +
 	"\aattempt\x18\x05 \x01(\x04R\aattempt\x125\n" +
 	"\bend_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12\x1d\n" +
 	"\n" +
-	"decided_by\x18\a \x01(\tR\tdecidedBy\"r\n" +
+	"decided_by\x18\a \x01(\tR\tdecidedBy\"P\n" +
+	"\x04Word\x12\x12\n" +
+	"\x04call\x18\x01 \x01(\x04R\x04call\x12\x18\n" +
+	"\aoutcome\x18\x02 \x01(\fR\aoutcome\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\x04R\brevision\"r\n" +
 	"\x05Lease\x12\x16\n" +
 	"\x06holder\x18\x01 \x01(\tR\x06holder\x12\x1f\n" +
 	"\vduration_ms\x18\x02 \x01(\x03R\n" +
@@ -762,30 +832,31 @@ func file_facestudio_jobqueue_v1_jobqueue_proto_rawDescGZIP() []byte {
 	return file_facestudio_jobqueue_v1_jobqueue_proto_rawDescData
 }
 
-var file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_facestudio_jobqueue_v1_jobqueue_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_facestudio_jobqueue_v1_jobqueue_proto_goTypes = []any{
 	(*KeyRule)(nil),                    // 0: facestudio.jobqueue.v1.KeyRule
 	(*OwnedKey)(nil),                   // 1: facestudio.jobqueue.v1.OwnedKey
 	(*ContentKey)(nil),                 // 2: facestudio.jobqueue.v1.ContentKey
 	(*Result)(nil),                     // 3: facestudio.jobqueue.v1.Result
-	(*Lease)(nil),                      // 4: facestudio.jobqueue.v1.Lease
-	(*Attempts)(nil),                   // 5: facestudio.jobqueue.v1.Attempts
-	(*Record)(nil),                     // 6: facestudio.jobqueue.v1.Record
-	(*FollowUp)(nil),                   // 7: facestudio.jobqueue.v1.FollowUp
-	(*timestamppb.Timestamp)(nil),      // 8: google.protobuf.Timestamp
-	(*descriptorpb.MethodOptions)(nil), // 9: google.protobuf.MethodOptions
+	(*Word)(nil),                       // 4: facestudio.jobqueue.v1.Word
+	(*Lease)(nil),                      // 5: facestudio.jobqueue.v1.Lease
+	(*Attempts)(nil),                   // 6: facestudio.jobqueue.v1.Attempts
+	(*Record)(nil),                     // 7: facestudio.jobqueue.v1.Record
+	(*FollowUp)(nil),                   // 8: facestudio.jobqueue.v1.FollowUp
+	(*timestamppb.Timestamp)(nil),      // 9: google.protobuf.Timestamp
+	(*descriptorpb.MethodOptions)(nil), // 10: google.protobuf.MethodOptions
 }
 var file_facestudio_jobqueue_v1_jobqueue_proto_depIdxs = []int32{
 	1,  // 0: facestudio.jobqueue.v1.KeyRule.owned:type_name -> facestudio.jobqueue.v1.OwnedKey
 	2,  // 1: facestudio.jobqueue.v1.KeyRule.content:type_name -> facestudio.jobqueue.v1.ContentKey
-	8,  // 2: facestudio.jobqueue.v1.Result.end_time:type_name -> google.protobuf.Timestamp
-	4,  // 3: facestudio.jobqueue.v1.Record.lease:type_name -> facestudio.jobqueue.v1.Lease
-	8,  // 4: facestudio.jobqueue.v1.Record.create_time:type_name -> google.protobuf.Timestamp
-	8,  // 5: facestudio.jobqueue.v1.Record.deadline:type_name -> google.protobuf.Timestamp
-	7,  // 6: facestudio.jobqueue.v1.Record.follow_up:type_name -> facestudio.jobqueue.v1.FollowUp
-	8,  // 7: facestudio.jobqueue.v1.FollowUp.not_before:type_name -> google.protobuf.Timestamp
-	4,  // 8: facestudio.jobqueue.v1.FollowUp.lease:type_name -> facestudio.jobqueue.v1.Lease
-	9,  // 9: facestudio.jobqueue.v1.key_rule:extendee -> google.protobuf.MethodOptions
+	9,  // 2: facestudio.jobqueue.v1.Result.end_time:type_name -> google.protobuf.Timestamp
+	5,  // 3: facestudio.jobqueue.v1.Record.lease:type_name -> facestudio.jobqueue.v1.Lease
+	9,  // 4: facestudio.jobqueue.v1.Record.create_time:type_name -> google.protobuf.Timestamp
+	9,  // 5: facestudio.jobqueue.v1.Record.deadline:type_name -> google.protobuf.Timestamp
+	8,  // 6: facestudio.jobqueue.v1.Record.follow_up:type_name -> facestudio.jobqueue.v1.FollowUp
+	9,  // 7: facestudio.jobqueue.v1.FollowUp.not_before:type_name -> google.protobuf.Timestamp
+	5,  // 8: facestudio.jobqueue.v1.FollowUp.lease:type_name -> facestudio.jobqueue.v1.Lease
+	10, // 9: facestudio.jobqueue.v1.key_rule:extendee -> google.protobuf.MethodOptions
 	0,  // 10: facestudio.jobqueue.v1.key_rule:type_name -> facestudio.jobqueue.v1.KeyRule
 	11, // [11:11] is the sub-list for method output_type
 	11, // [11:11] is the sub-list for method input_type
@@ -809,7 +880,7 @@ func file_facestudio_jobqueue_v1_jobqueue_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_facestudio_jobqueue_v1_jobqueue_proto_rawDesc), len(file_facestudio_jobqueue_v1_jobqueue_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 1,
 			NumServices:   0,
 		},
