@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	priorv1 "github.com/facestudio/facestudio/proto/gen/facestudio/prior/v1"
 	"github.com/facestudio/facestudio/services/jobqueue"
 	"github.com/facestudio/facestudio/services/jobqueue/embedded"
+	"github.com/facestudio/facestudio/services/jobqueue/gather"
 )
 
 // bundle is what no worker of a real mesh serves.
@@ -42,8 +44,8 @@ type house struct {
 	dir    string
 	url    string
 	server *exec.Cmd
-	// worker is the process of the workers, if there is one.
-	worker *exec.Cmd
+	// others are the processes of workers, if there are any.
+	others []*exec.Cmd
 	nc     *nats.Conn
 	q      *jobqueue.Queue
 	client priorv1.PriorServiceClient
@@ -78,7 +80,7 @@ func (h *house) open(ctx context.Context) error {
 	if _, err := fmt.Fscan(told, &h.url); err != nil {
 		return fmt.Errorf("wait for the server: %w", err)
 	}
-	if h.nc, err = nats.Connect(h.url); err != nil {
+	if h.nc, err = nats.Connect(h.url, gather.Writes()); err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
 	h.q, err = jobqueue.Open(ctx, h.nc, jobqueue.Settings{})
@@ -129,23 +131,27 @@ func serve(ctx context.Context, o options) error {
 
 // call makes a call of its own owner.
 func (h *house) call(ctx context.Context, owner string) error {
-	_, err := h.client.EmbedImage(jobqueue.WithCall(ctx, jobqueue.Call{Tenant: "load", Owner: owner}), &priorv1.EmbedImageRequest{})
+	_, err := h.client.EmbedImage(jobqueue.WithCall(ctx, jobqueue.Call{Tenant: "load", Owner: owner, First: true}), &priorv1.EmbedImageRequest{})
 	return err
 }
 
 // workers starts a process of workers; stop ends it.
 func (h *house) workers(ctx context.Context, replicas, slots int, sleep time.Duration) (stop func() error, err error) {
-	cmd, err := again(ctx, "-role", "worker", "-nats", h.url, "-replicas", strconv.Itoa(replicas),
-		"-pipes", strconv.Itoa(slots), "-sleep", sleep.String())
+	return h.start(ctx, "-role", "worker", "-replicas", strconv.Itoa(replicas), "-pipes", strconv.Itoa(slots), "-sleep", sleep.String())
+}
+
+// start starts a process that connects to the server; stop ends it.
+func (h *house) start(ctx context.Context, args ...string) (stop func() error, err error) {
+	cmd, err := again(ctx, append(args, "-nats", h.url)...)
 	if err != nil {
 		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the workers: %w", err)
 	}
-	h.worker = cmd
+	h.others = append(h.others, cmd)
 	return func() error {
-		h.worker = nil
+		h.others = slices.DeleteFunc(h.others, func(other *exec.Cmd) bool { return other == cmd })
 		return end(cmd)
 	}, nil
 }
@@ -155,7 +161,7 @@ func work(ctx context.Context, o options) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	for range o.replicas {
-		nc, err := nats.Connect(o.url, nats.MaxReconnects(-1))
+		nc, err := nats.Connect(o.url, nats.MaxReconnects(-1), gather.Writes())
 		if err != nil {
 			return fmt.Errorf("connect: %w", err)
 		}

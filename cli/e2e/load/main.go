@@ -37,7 +37,7 @@ func main() {
 	flag.IntVar(&o.seconds, "seconds", 5, "how long each comparison runs")
 	flag.StringVar(&o.plot, "plot", "", "file of the plot of the scaling; empty: none")
 	flag.StringVar(&o.only, "only", "", "throughput, costs or scaling: measure nothing else; empty: all of them")
-	flag.StringVar(&o.role, "role", "", "be the worker or the server: used by the program itself")
+	flag.StringVar(&o.role, "role", "", "be a worker, the bare worker or the server: used by the program itself")
 	flag.StringVar(&o.url, "nats", "", "NATS server of the worker, folder of the server")
 	flag.IntVar(&o.replicas, "replicas", 1, "replicas of the worker")
 	flag.DurationVar(&o.sleep, "sleep", 0, "how long the worker's stage takes")
@@ -48,6 +48,8 @@ func main() {
 	switch o.role {
 	case "worker":
 		do = work
+	case "bare":
+		do = bareWork
 	case "server":
 		do = serve
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -57,32 +59,51 @@ func throughput(ctx context.Context, h *house, o options) error {
 	return nil
 }
 
+// kind is something whose cost is measured.
+type kind struct {
+	name string
+	do   func(context.Context) error
+}
+
 // costs compares what goes through the queue with less.
 func costs(ctx context.Context, h *house, o options) error {
-	js, err := jetstream.New(h.nc)
+	// The connection of the bare sequence is the library's.
+	nc, err := nats.Connect(h.url)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
 	if err != nil {
 		return fmt.Errorf("open JetStream: %w", err)
 	}
-	bare, err := newBare(ctx, js)
+	bare, err := newBare(ctx, js, bareHere)
 	if err != nil {
 		return err
 	}
+	shared, err := newBareCaller(ctx, nc, js)
+	if err != nil {
+		return err
+	}
+	defer shared.close()
 	plain, stopPlain, err := plainGRPC(ctx)
 	if err != nil {
 		return err
 	}
 	defer stopPlain()
+	stopBare, err := h.start(ctx, "-role", "bare", "-pipes", strconv.Itoa(o.pipes))
+	if err != nil {
+		return err
+	}
 	stop, err := h.workers(ctx, 1, o.pipes, 0)
 	if err != nil {
 		return err
 	}
 	var number atomic.Int64
 	unique := func() string { return strconv.FormatInt(number.Add(1), 10) }
-	kinds := []struct {
-		name string
-		do   func(context.Context) error
-	}{
+	kinds := []kind{
 		{"publish, fetch, create, double ack", func(ctx context.Context) error { return bare.sequence(ctx, unique(), true) }},
+		{"the same by two processes, with a word", func(ctx context.Context) error { return shared.call(ctx, unique()) }},
 		{"publish, fetch, ack", func(ctx context.Context) error { return bare.sequence(ctx, unique(), false) }},
 		{"a call through the queue", func(ctx context.Context) error { return h.call(ctx, "cost-"+unique()) }},
 		{"a plain gRPC call", func(ctx context.Context) error {
@@ -90,8 +111,16 @@ func costs(ctx context.Context, h *house, o options) error {
 			return err
 		}},
 	}
+	if err := compare(ctx, h, o, kinds); err != nil {
+		return err
+	}
+	return errors.Join(stop(), stopBare())
+}
+
+// compare measures all kinds, and prints them beside the first two.
+func compare(ctx context.Context, h *house, o options, kinds []kind) error {
 	rates := make([]float64, len(kinds))
-	took := make([]time.Duration, len(kinds))
+	took := make([]spent, len(kinds))
 	// Turn by turn: what else the machine does meanwhile meets all of them.
 	o.seconds = max(o.seconds/costRounds, 1)
 	for range costRounds {
@@ -102,20 +131,23 @@ func costs(ctx context.Context, h *house, o options) error {
 				return fmt.Errorf("%s: %w", kind.name, err)
 			}
 			rates[i] += rate / costRounds
-			took[i] += time.Duration(float64(h.processor()-before) / (rate * float64(o.seconds)) / costRounds)
+			now := h.processor().less(before, rate*float64(o.seconds)*costRounds)
+			took[i].caller, took[i].server, took[i].workers = took[i].caller+now.caller, took[i].server+now.server, took[i].workers+now.workers
 		}
 	}
-	fmt.Printf("| | a second, %d at a time | of the bare sequence | processor time each, of all three | the bare one's of that | median, one at a time |\n|---|---|---|---|---|---|\n", o.pipes)
+	fmt.Printf("| | a second, %d at a time | of the first's rate | of the second's | processor time each: caller, server, worker; all | the first's of that | the second's | median, one at a time |\n|---|---|---|---|---|---|---|---|\n", o.pipes)
+	ms := func(d time.Duration) float64 { return d.Seconds() * 1000 }
 	for i, kind := range kinds {
 		median, err := medianOf(ctx, kind.do)
 		if err != nil {
 			return fmt.Errorf("%s: %w", kind.name, err)
 		}
-		fmt.Printf("| %s | %.0f | %.2f | %.2f ms | %.2f | %.2f ms |\n", kind.name, rates[i], rates[i]/rates[0],
-			took[i].Seconds()*1000, took[0].Seconds()/took[i].Seconds(), median.Seconds()*1000)
+		all := ms(took[i].all())
+		fmt.Printf("| %s | %.0f | %.2f | %.2f | %.3f, %.3f, %.3f; %.3f ms | %.2f | %.2f | %.2f ms |\n", kind.name, rates[i], rates[i]/rates[0], rates[i]/rates[1],
+			ms(took[i].caller), ms(took[i].server), ms(took[i].workers), all, ms(took[0].all())/all, ms(took[1].all())/all, ms(median))
 	}
 	fmt.Println()
-	return stop()
+	return nil
 }
 
 // costRounds is how often the comparison is gone through.

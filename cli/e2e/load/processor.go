@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"time"
@@ -12,16 +11,25 @@ import (
 // that Go runs on).
 const tick = 10 * time.Millisecond
 
-// processor is the processor time that this process, the server and the workers have
-// taken. On a machine that has other things to do it says more than a rate.
-func (h *house) processor() time.Duration {
-	sum := processorOf("self")
-	for _, cmd := range []*exec.Cmd{h.server, h.worker} {
-		if cmd != nil {
-			sum += processorOf(strconv.Itoa(cmd.Process.Pid))
-		}
+// spent is processor time. On a machine that has other things to do it says more than
+// a rate.
+type spent struct{ caller, server, workers time.Duration }
+
+func (s spent) all() time.Duration { return s.caller + s.server + s.workers }
+
+// less is what was spent since before, for each of n.
+func (s spent) less(before spent, n float64) spent {
+	each := func(now, then time.Duration) time.Duration { return time.Duration(float64(now-then) / n) }
+	return spent{each(s.caller, before.caller), each(s.server, before.server), each(s.workers, before.workers)}
+}
+
+// processor is what this process, the server and the workers have spent.
+func (h *house) processor() spent {
+	s := spent{caller: processorOf("self"), server: processorOf(strconv.Itoa(h.server.Process.Pid))}
+	for _, cmd := range h.others {
+		s.workers += processorOf(strconv.Itoa(cmd.Process.Pid))
 	}
-	return sum
+	return s
 }
 
 // processorOf reads user and system time; 0 when there is no such process any more.
