@@ -12,6 +12,8 @@ type delivery struct{ *nats.Msg }
 
 // confirmAck acknowledges and waits for the server to say that it knows.
 func (d delivery) confirmAck(ctx context.Context) error {
+	ctx, release := bounded(ctx)
+	defer release()
 	if err := d.AckSync(nats.Context(ctx)); err != nil {
 		return fmt.Errorf("acknowledge: %w", err)
 	}

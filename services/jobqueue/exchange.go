@@ -16,9 +16,7 @@ import (
 // library does, without what that takes longest with: every call goes through it twice.
 // What the stream refuses is a jetstream.APIError.
 func (q *Queue) store(ctx context.Context, msg *nats.Msg) (uint64, error) {
-	ctx, release := bounded(ctx)
-	defer release()
-	answer, err := q.nc.RequestMsgWithContext(ctx, msg)
+	answer, err := q.exchange(ctx, msg)
 	if errors.Is(err, nats.ErrNoResponders) {
 		return 0, jetstream.ErrNoStreamResponse
 	}
@@ -26,6 +24,17 @@ func (q *Queue) store(ctx context.Context, msg *nats.Msg) (uint64, error) {
 		return 0, err
 	}
 	return readStored(answer.Data)
+}
+
+// exchange sends a request and waits for its answer.
+func (q *Queue) exchange(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
+	if ctx.Done() == nil {
+		// The library keeps timers, where a context makes one.
+		return q.nc.RequestMsg(msg, apiTimeout)
+	}
+	ctx, release := bounded(ctx)
+	defer release()
+	return q.nc.RequestMsgWithContext(ctx, msg)
 }
 
 // readStored reads a stream's answer.

@@ -20,9 +20,14 @@ import (
 // carryOut does what was decided. Its errors are logged: whatever is left undone
 // is done when the message is delivered again.
 func (j *job) carryOut(ctx context.Context, do action, s *status.Status, response []byte) {
-	ctx, release := context.WithTimeout(context.WithoutCancel(ctx), apiTimeout)
-	defer release()
-	if err := j.do(ctx, do, s, response); err != nil {
+	ctx = context.WithoutCancel(ctx)
+	var err error
+	if do == record {
+		err = j.finish(ctx, s, response)
+	} else {
+		err = j.do(ctx, do, s)
+	}
+	if err != nil {
 		j.s.settings.Logger.Warn("work not settled; it will be delivered again",
 			"method", j.work.method, "attempt", j.number(), "error", err)
 		return
@@ -33,26 +38,32 @@ func (j *job) carryOut(ctx context.Context, do action, s *status.Status, respons
 	}
 }
 
-func (j *job) do(ctx context.Context, do action, s *status.Status, response []byte) error {
+// finish records the outcome, tells it and acknowledges.
+func (j *job) finish(ctx context.Context, s *status.Status, response []byte) error {
 	q := j.s.q
-	switch do {
-	case record:
-		if s.Code() != codes.OK {
-			response = nil
-		}
-		ctx := context.WithoutCancel(ctx)
-		told, err := j.record(ctx, newResult(s, response, j.number(), byWorker), lifetime(q.settings, j.rule.owned(), s.Code()))
+	if s.Code() != codes.OK {
+		response = nil
+	}
+	told, err := j.record(ctx, newResult(s, response, j.number(), byWorker), lifetime(q.settings, j.rule.owned(), s.Code()))
+	if err != nil {
 		ctx, release := bounded(ctx)
 		defer release()
-		if err != nil {
-			return errors.Join(err, j.noteFailed(ctx), j.msg.NakWithDelay(backoff(j.s.settings.Backoff, j.number(), randomSpread())))
-		}
-		if told != nil {
-			q.metrics.decided(ctx, j.number(), ofWork(j.work.address))
-		}
-		// What is stored may be told: the caller need not wait for the message to go.
-		j.tell(told)
-		return j.ack(ctx)
+		return errors.Join(err, j.noteFailed(ctx), j.msg.NakWithDelay(backoff(j.s.settings.Backoff, j.number(), randomSpread())))
+	}
+	if told != nil {
+		q.metrics.decided(ctx, j.number(), ofWork(j.work.address))
+	}
+	// What is stored may be told: the caller need not wait for the message to go.
+	j.tell(told)
+	return j.ack(ctx)
+}
+
+// do does what was decided but for record.
+func (j *job) do(ctx context.Context, do action, s *status.Status) error {
+	ctx, release := bounded(ctx)
+	defer release()
+	q := j.s.q
+	switch do {
 	case settle, drop:
 		err := j.ack(ctx)
 		j.tell(nil)

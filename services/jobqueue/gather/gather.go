@@ -67,7 +67,7 @@ type Conn struct {
 	kick, room chan struct{}
 	// closing is closed by Close, ended by the loop.
 	closing, ended chan struct{}
-	close          sync.Once
+	once           sync.Once
 
 	mu       sync.Mutex
 	pending  []byte
@@ -189,7 +189,7 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 
 // Close writes what was gathered, if that is possible soon, and closes.
 func (c *Conn) Close() error {
-	c.close.Do(func() {
+	c.once.Do(func() {
 		_ = c.Conn.SetWriteDeadline(time.Now().Add(closeTime))
 		close(c.closing)
 		<-c.ended
