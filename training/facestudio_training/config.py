@@ -126,6 +126,7 @@ class Unet:
 class Likeness:
     """The U-Net trained on to be recognised (stages/likeness.py)."""
 
+    share: float = 1.0  # of the weights that the stage came to, in their mean with those that it began with, which is used
     people: int = 16  # a step, beside train.batch pictures of the paper's loss
     weight: float = 0.3  # of 1 - cosine
     tone: float = 3.0  # of the squared difference of the skin's mean colour, 0..1, to the person's

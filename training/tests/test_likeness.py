@@ -1,14 +1,19 @@
 """What the loss of the stage `likeness` is made of."""
 
+import os
+from dataclasses import replace
+
 import cv2
 import numpy as np
+import pytest
 import torch
+from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from facestudio_training import diffusion
 from facestudio_training.data import align
 from facestudio_training.data.pictures import Pictures
-from facestudio_training.stages import asked
+from facestudio_training.stages import asked, unet
 
 
 def test_crops_are_those_of_the_face_encoder():
@@ -48,3 +53,21 @@ def test_a_step_of_euler_ancestral():
         if to is not None:
             x = diffusion.ancestral(x, clean, here, alpha[to], torch.randn(x.shape, generator=random))
     torch.testing.assert_close(clean, want, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0, 1.5])
+def test_the_weights_before_and_after_are_averaged(tiny, tmp_path, share):
+    cfg = replace(tiny, paths=replace(tiny.paths, state=str(tmp_path)), likeness=replace(tiny.likeness, share=share))
+    modules = torch.nn.ModuleDict(dict(zip(("unet", "guidance"), unet.build(cfg))))
+    held = {name: {k: torch.randn_like(v) for k, v in modules.state_dict().items()} for name in ("unet", "likeness")}
+    for name, weights in held.items():
+        path = cfg.state("unet") / f"{name}.safetensors"
+        save_file(weights | ({"critics.picture": torch.ones(1)} if name == "likeness" else {}), path)
+        os.utime(path, (0, 1 if name == "unet" else 2))
+    if share > 1:
+        with pytest.raises(SystemExit, match="likeness.share"):
+            unet.load(cfg)
+        return
+    got = torch.nn.ModuleDict(dict(zip(("unet", "guidance"), unet.load(cfg)))).state_dict()
+    for name, value in got.items():
+        torch.testing.assert_close(value, (1 - share) * held["unet"][name] + share * held["likeness"][name])

@@ -64,15 +64,18 @@ def build(cfg: Config) -> tuple[UNet, GuidanceProjection]:
 
 
 def load(cfg: Config) -> tuple[UNet, GuidanceProjection]:
-    """The best averaged weights there are, in evaluation mode: those of `likeness` where it ran on these."""
+    """The best averaged weights there are, in evaluation mode: where `likeness` ran on these, the mean with its own."""
     path, further = (cfg.state("unet") / f"{name}.safetensors" for name in ("unet", "likeness"))
     if not path.exists():
         raise SystemExit(f"{path} is missing: run the unet stage first")
-    if further.exists() and further.stat().st_mtime > path.stat().st_mtime:
-        path = further
+    if not 0 <= cfg.likeness.share <= 1:
+        raise SystemExit(f"config: likeness.share is {cfg.likeness.share}; it is 0 (what was before the stage alone) to 1 (what it came to)")
     modules = torch.nn.ModuleDict(dict(zip(("unet", "guidance"), build(cfg))))
     held = load_file(str(path))
-    modules.load_state_dict({k: v for k, v in held.items() if not k.startswith("critics.")})
+    if further.exists() and further.stat().st_mtime > path.stat().st_mtime:
+        trained = load_file(str(further))
+        held = {k: torch.lerp(v, trained[k], cfg.likeness.share) if v.is_floating_point() else trained[k] for k, v in held.items()}
+    modules.load_state_dict(held)
     modules.eval()
     return modules["unet"], modules["guidance"]
 
