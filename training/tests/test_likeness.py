@@ -59,7 +59,7 @@ def test_a_step_of_euler_ancestral():
 def test_the_weights_before_and_after_are_averaged(tiny, tmp_path, share):
     cfg = replace(tiny, paths=replace(tiny.paths, state=str(tmp_path)), likeness=replace(tiny.likeness, share=share))
     modules = torch.nn.ModuleDict(dict(zip(("unet", "guidance"), unet.build(cfg))))
-    held = {name: {k: torch.randn_like(v) for k, v in modules.state_dict().items()} for name in ("unet", "likeness")}
+    held = {name: {k: torch.randn(v.shape) for k, v in modules.state_dict().items()} for name in ("unet", "likeness")}
     for name, weights in held.items():
         path = cfg.state("unet") / f"{name}.safetensors"
         save_file(weights | ({"critics.picture": torch.ones(1)} if name == "likeness" else {}), path)
