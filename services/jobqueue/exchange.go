@@ -39,8 +39,8 @@ func (q *Queue) exchange(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) 
 
 // readStored reads a stream's answer.
 func readStored(data []byte) (uint64, error) {
-	// As it looks nearly always: {"stream":"WORK", "seq":17}.
-	if _, rest, ok := bytes.Cut(data, []byte(`", "seq":`)); ok && bytes.HasPrefix(data, []byte(`{"stream":"`)) {
+	// As it looks nearly always: {"stream":"WORK","seq":17}.
+	if _, rest, ok := bytes.Cut(data, []byte(`","seq":`)); ok && bytes.HasPrefix(data, []byte(`{"stream":"`)) {
 		if number, ok := bytes.CutSuffix(rest, []byte("}")); ok {
 			if n, err := strconv.ParseUint(string(number), 10, 64); err == nil {
 				return n, nil

@@ -57,11 +57,12 @@ func TestStreamsAnswers(t *testing.T) {
 		code   jetstream.ErrorCode
 		bad    bool
 	}{
-		"stored":           {answer: `{"stream":"WORK", "seq":17}`, want: 17},
+		"stored":           {answer: `{"stream":"WORK","seq":17}`, want: 17},
+		"with a space":     {answer: `{"stream":"WORK", "seq":20}`, want: 20},
 		"in other words":   {answer: `{"seq": 18, "stream": "WORK", "duplicate": true}`, want: 18},
-		"of a domain":      {answer: `{"stream":"WORK", "domain":"hub", "seq":19}`, want: 19},
+		"of a domain":      {answer: `{"stream":"WORK","domain":"hub","seq":19}`, want: 19},
 		"refused":          {answer: `{"error":{"code":400,"err_code":10071,"description":"wrong last sequence: 4"},"stream":"KV_results","seq":0}`, code: 10071},
-		"a number too big": {answer: `{"stream":"WORK", "seq":99999999999999999999}`, bad: true},
+		"a number too big": {answer: `{"stream":"WORK","seq":99999999999999999999}`, bad: true},
 		"no number":        {answer: `{"stream":"WORK"}`, bad: true},
 		"nothing":          {answer: ``, bad: true},
 	} {

@@ -96,7 +96,7 @@ func (c *Conn) loop() {
 			open = false
 		}
 		// Whoever is ready to write more goes first.
-		runtime.Gosched()
+		c.linger()
 		data := c.take(spare[:0])
 		if len(data) > 0 {
 			if _, err := c.Conn.Write(data); err != nil {
@@ -109,6 +109,21 @@ func (c *Conn) loop() {
 		}
 	}
 	c.fail(net.ErrClosed)
+}
+
+// linger lets whoever is ready to write more go first.
+func (c *Conn) linger() {
+	for before, still := -1, 0; still < 8; {
+		runtime.Gosched()
+		c.mu.Lock()
+		now := len(c.pending)
+		c.mu.Unlock()
+		if now != before {
+			before, still = now, 0
+		} else {
+			still++
+		}
+	}
 }
 
 // take takes what was gathered, and leaves the next buffer.
