@@ -124,6 +124,18 @@ func TestCaller(t *testing.T) {
 		steps func(*caller) want
 		want  want
 	}{
+		"begins":                        {func(c *caller) want { return c.begin(false) }, wantLook},
+		"first of its owner":            {func(c *caller) want { return c.begin(true) }, wantPublish},
+		"listens now":                   {func(c *caller) want { c.found(true); return c.listening() }, wantLook},
+		"a word":                        {func(c *caller) want { c.published(true); return c.told(done, true) }, wantReturn},
+		"a word before it was accepted": {func(c *caller) want { return c.told(done, true) }, wantReturn},
+		"a word of a cancel":            {func(c *caller) want { c.published(true); return c.told(cancelled, true) }, wantLook},
+		"a word of what was there before": {func(c *caller) want {
+			c.looked(cancelled)
+			c.removed()
+			c.published(true)
+			return c.told(done, true)
+		}, wantWait},
 		"nothing there":      {func(c *caller) want { return c.looked(nil) }, wantPublish},
 		"memoised":           {func(c *caller) want { return c.looked(done) }, wantReturn},
 		"cancelled before":   {func(c *caller) want { return c.looked(cancelled) }, wantRemove},

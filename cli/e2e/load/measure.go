@@ -81,6 +81,14 @@ func costs(ctx context.Context, h *house, o options) error {
 	if err != nil {
 		return err
 	}
+	gathering, err := jetstream.New(h.nc)
+	if err != nil {
+		return fmt.Errorf("open JetStream: %w", err)
+	}
+	gathered, err := newBare(ctx, gathering, bareHere)
+	if err != nil {
+		return err
+	}
 	shared, err := newBareCaller(ctx, nc, js)
 	if err != nil {
 		return err
@@ -104,6 +112,7 @@ func costs(ctx context.Context, h *house, o options) error {
 	kinds := []kind{
 		{"publish, fetch, create, double ack", func(ctx context.Context) error { return bare.sequence(ctx, unique(), true) }},
 		{"the same by two processes, with a word", func(ctx context.Context) error { return shared.call(ctx, unique()) }},
+		{"the first, its writes gathered as the queue's are", func(ctx context.Context) error { return gathered.sequence(ctx, unique(), true) }},
 		{"publish, fetch, ack", func(ctx context.Context) error { return bare.sequence(ctx, unique(), false) }},
 		{"a call through the queue", func(ctx context.Context) error { return h.call(ctx, "cost-"+unique()) }},
 		{"a plain gRPC call", func(ctx context.Context) error {
