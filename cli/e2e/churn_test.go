@@ -27,6 +27,7 @@ const calm = 40
 // Clients connect, create, watch, leave in the middle, cancel and disconnect. What
 // the mesh has then is what it had before.
 func TestChurn(t *testing.T) {
+	t.Parallel()
 	duration := 15 * time.Second
 	if text := os.Getenv(churnDuration); text != "" {
 		var err error
