@@ -15,8 +15,8 @@ add() {
   cells+=("face=$faces/$face.jpg" "style=$faces/$style.jpg" "result=$made/$face.png")
 }
 
-add samuel erik 1
-add marco jun 2
-add mei elena 3
-add amara elena 4
+add jun elena 7
+add mei marco 7
+add elena clara 7
+add amara elena 7
 bin/facestudio sheet -o docs/examples.png --columns 6 --size 128 "${cells[@]}"
