@@ -23,9 +23,10 @@ const minRefined = 12
 // room is how much more than a portrait is made around a head that is refined.
 const room = 1.1
 
-// refine makes the head of every subject in a made picture anew, alone on a
-// portrait's canvas, and puts it back. Who has no face there, neither in the
-// style picture nor in what was made, nor a place, stays as it is.
+// refine makes the head of everybody in a made picture anew, alone on a portrait's
+// canvas, and puts it back: of the subjects, and of who has no identity but is not
+// kept. Who has no face there, neither in the style picture nor in what was made, nor
+// a place, stays as it is.
 func (r *run) refine(ctx context.Context, index int, made *denoiserv1.DenoiseResult, who []person, what guide) (*denoiserv1.DenoiseResult, error) {
 	part := r.refining(index, made)
 	refined, err := part.remake(ctx, index, who, what, r)
@@ -52,7 +53,7 @@ func (r *run) refining(index int, made *denoiserv1.DenoiseResult) *run {
 }
 
 // remake returns the run's style picture, which has the cast at its places, with
-// the subjects' heads made anew; nil when there is none to make. The whole run
+// the heads made anew; nil when there is none to make. The whole run
 // tells what there was to begin with.
 func (r *run) remake(ctx context.Context, index int, who []person, what guide, whole *run) (*denoiserv1.DenoiseResult, error) {
 	faces, err := r.facesOfCast(ctx, what)
@@ -65,7 +66,7 @@ func (r *run) remake(ctx context.Context, index int, who []person, what guide, w
 	}
 	var heads []*head
 	for i, one := range what.cast {
-		if one.subject == mask.Nobody || faces[i] == nil || faces[i].GetBox().GetWidth() < minRefined {
+		if one.subject == mask.Nobody && r.keeps() || faces[i] == nil || faces[i].GetBox().GetWidth() < minRefined {
 			continue
 		}
 		template := imaging.OnCanvas(unit(r.set.Framing.Template), r.width(), r.height())

@@ -30,17 +30,23 @@ func TestWhoseHeadsAreRefined(t *testing.T) {
 	}
 	tests := map[string]struct {
 		ask  func(*fixture, *gatewayv1.Generation)
-		want []int // the axes of the subjects whose heads are made, from the left
+		want []int // the axes of those whose heads are made, from the left; -1 for nobody's
 	}{
 		"everybody of a crowd": {func(f *fixture, g *gatewayv1.Generation) {
 			crowd(f, g)
 			people(f, g, nil, nil, nil)
 			g.Width, g.Height = new(int32(192)), new(int32(64))
 		}, []int{0, 1, 2}},
-		"subjects, not bystanders": {func(f *fixture, g *gatewayv1.Generation) {
+		"bystanders too": {func(f *fixture, g *gatewayv1.Generation) {
 			crowd(f, g)
 			people(f, g, toPerson(2))
 			g.Width, g.Height = new(int32(192)), new(int32(64))
+		}, []int{-1, -1, 0}},
+		"bystanders who are kept": {func(f *fixture, g *gatewayv1.Generation) {
+			crowd(f, g)
+			people(f, g, toPerson(2))
+			g.Width, g.Height = new(int32(192)), new(int32(64))
+			g.Background = denoiserv1.Background_BACKGROUND_KEEP
 		}, []int{0}},
 		"one alone": {func(f *fixture, g *gatewayv1.Generation) {
 			f.style(g, 1)

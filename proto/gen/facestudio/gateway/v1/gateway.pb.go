@@ -703,8 +703,8 @@ type Generation struct {
 	// Standard Webhooks (docs/webhooks.md), whose secret the operator sets. Unset:
 	// the operator's default for the caller; without one nobody is told.
 	WebhookUrl string `protobuf:"bytes,25,opt,name=webhook_url,json=webhookUrl,proto3" json:"webhook_url,omitempty"`
-	// Makes the head of every subject, and what is around it, anew once the picture
-	// is made, upright, alone and at the size of a portrait, and puts it back: faces
+	// Makes the head of every subject, and of everybody of the style picture who is
+	// not kept, and what is around it, anew once the picture is made, upright, alone and at the size of a portrait, and puts it back: faces
 	// that are small or beside others become clear and their own. It takes a further
 	// run of the denoiser for each of them. Not with in_place, which makes all heads
 	// that way. Unset: with several subjects, one that has a place, or another size
