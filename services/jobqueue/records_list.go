@@ -52,9 +52,27 @@ func (r *Records) Scan(ctx context.Context, tenant string, each func(Sealed) err
 	}
 }
 
-// Open opens a record's value. It fails with ErrNotFound when its data key is
-// destroyed.
-func (r *Records) Open(ctx context.Context, s Sealed) (*Entry, error) { return r.open(ctx, s.stored) }
+// Open opens a record's value. It fails with ErrNotFound when that cannot be read any
+// more: one record that was changed by hand spoils no list.
+func (r *Records) Open(ctx context.Context, s Sealed) (*Entry, error) {
+	return r.unlessSpoilt(ctx, func() (*Entry, error) { return r.open(ctx, s.stored) })
+}
+
+// Listed is Get for a record that a list has: it fails as Open does.
+func (r *Records) Listed(ctx context.Context, key RecordKey) (*Entry, error) {
+	return r.unlessSpoilt(ctx, func() (*Entry, error) { return r.Get(ctx, key) })
+}
+
+// unlessSpoilt tells in the log why a record cannot be read any more, unless its data
+// key was destroyed, and says that there is none.
+func (r *Records) unlessSpoilt(ctx context.Context, read func() (*Entry, error)) (*Entry, error) {
+	entry, err := read()
+	if err == nil || errors.Is(err, ErrNotFound) || fault.From(err).Retryable || ctx.Err() != nil {
+		return entry, err
+	}
+	r.leftOut(err)
+	return nil, ErrNotFound
+}
 
 // List returns a tenant's records, the newest first.
 func (r *Records) List(ctx context.Context, tenant string) ([]*Entry, error) {
@@ -76,15 +94,11 @@ func (r *Records) list(ctx context.Context, tenant string, keep func(Sealed) boo
 			return nil
 		}
 		entry, err := r.Open(ctx, s)
-		switch {
-		case err == nil:
-			list = append(list, entry)
-		case fault.From(err).Retryable || ctx.Err() != nil:
-			return err
-		case !errors.Is(err, ErrNotFound):
-			r.leftOut(err)
+		if errors.Is(err, ErrNotFound) {
+			return nil
 		}
-		return nil
+		list = append(list, entry)
+		return err
 	})
 	if err != nil {
 		return nil, err

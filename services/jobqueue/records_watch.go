@@ -82,6 +82,8 @@ func (r *Records) next(ctx context.Context, last *Entry, told *reader) (now *Ent
 			now, err = r.openInTime(ctx, news)
 		}
 		switch {
+		case ctx.Err() != nil:
+			return nil, false
 		case err != nil:
 			r.leftOut(err)
 		case now.Revision > last.Revision:

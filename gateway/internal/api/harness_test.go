@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/facestudio/facestudio/gateway/internal/api"
 	"github.com/facestudio/facestudio/gateway/internal/record"
 	"github.com/facestudio/facestudio/gateway/internal/tenant"
@@ -25,6 +27,7 @@ const served = "d1ge57"
 
 // harness is the service over a real nats-server and a store in memory.
 type harness struct {
+	nc       *nats.Conn
 	service  *api.Service
 	queue    *jobqueue.Queue
 	records  *record.Store
@@ -70,7 +73,7 @@ func open(t *testing.T) *harness {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = blobs.Close() })
-	h := &harness{queue: q, records: record.New(q, time.Now), blobs: &countingBlobs{Store: blobs}, manifest: manifest(), now: time.Now}
+	h := &harness{nc: nc, queue: q, records: record.New(q, time.Now), blobs: &countingBlobs{Store: blobs}, manifest: manifest(), now: time.Now}
 	if h.pictures, err = q.Counters(t.Context(), "pictures", time.Hour); err != nil {
 		t.Fatal(err)
 	}

@@ -8,10 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/facestudio/facestudio/gateway/internal/record"
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
+	jobqueuev1 "github.com/facestudio/facestudio/proto/gen/facestudio/jobqueue/v1"
 	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/jobqueue"
 )
@@ -91,6 +95,41 @@ func TestPagesLeaveOutWhatWasDeleted(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// A record that was changed by hand is left out of lists, and spoils none.
+func TestListsLeaveOutWhatWasChangedByHand(t *testing.T) {
+	h := open(t)
+	whole, spoilt := h.labelled(t.Context(), t, "blue"), h.labelled(t.Context(), t, "blue")
+	id, _ := record.ParseName(spoilt.GetName())
+	key := jobqueue.RecordKey{Tenant: "default", ID: id}
+	h.spoil(t, key)
+	for _, filter := range []string{"", `labels.team = "blue"`} {
+		got, err := h.service.ListGenerations(t.Context(), &gatewayv1.ListGenerationsRequest{Filter: filter})
+		if err != nil || len(got.GetGenerations()) != 1 || got.GetGenerations()[0].GetName() != whole.GetName() {
+			t.Errorf("%q lists %v, %v", filter, got.GetGenerations(), err)
+		}
+	}
+}
+
+// spoil puts a record into the bucket whose value nobody has sealed.
+func (h *harness) spoil(t *testing.T, key jobqueue.RecordKey) {
+	t.Helper()
+	js, err := jetstream.New(h.nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kv, err := js.KeyValue(t.Context(), "records")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := proto.Marshal(&jobqueuev1.Record{Tenant: key.Tenant, Value: []byte("what nobody has sealed")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.Put(t.Context(), key.Tenant+"."+key.ID, data); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -112,15 +112,13 @@ func (s *Service) ListGenerations(ctx context.Context, req *gatewayv1.ListGenera
 			out.NextPageToken = l.tokenOf(placeOf(places[i-1]))
 			break
 		}
-		id, _ := record.ParseName(p.GetName())
-		g, err := s.records.Get(ctx, jobqueue.RecordKey{Tenant: call.Tenant, ID: id})
-		if fault.Is(err, faultv1.Reason_REASON_UNKNOWN_GENERATION) {
-			continue // it was deleted
-		}
+		g, err := s.records.At(ctx, call.Tenant, p)
 		if err != nil {
 			return nil, err
 		}
-		out.Generations = append(out.Generations, g)
+		if g != nil {
+			out.Generations = append(out.Generations, g)
+		}
 	}
 	return out, nil
 }

@@ -27,6 +27,8 @@ type Records interface {
 	// Places returns where the generations that pass are in a tenant's list; nil lets
 	// all pass, those that were deleted too.
 	Places(ctx context.Context, tenant string, passes func(*gatewayv1.Generation) bool) ([]record.Place, error)
+	// At returns the generation at a place, nil when there is none any more.
+	At(ctx context.Context, tenant string, p record.Place) (*gatewayv1.Generation, error)
 	Each(ctx context.Context, tenant string, do func(*gatewayv1.Generation)) error
 	Watch(ctx context.Context, key jobqueue.RecordKey) (<-chan *gatewayv1.Generation, error)
 	Follow(ctx context.Context, key jobqueue.RecordKey) (<-chan *gatewayv1.ProgressEvent, error)

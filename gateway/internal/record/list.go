@@ -29,7 +29,7 @@ func (s *Store) Places(ctx context.Context, tenant string, passes func(*gatewayv
 	var places []Place
 	err := s.records.Scan(ctx, tenant, func(sealed jobqueue.Sealed) error {
 		if passes != nil {
-			g, err := s.read(ctx, sealed)
+			g, err := listed(s.records.Open(ctx, sealed))
 			if err != nil || g == nil || !passes(g) {
 				return err
 			}
@@ -52,17 +52,19 @@ func (s *Store) Each(ctx context.Context, tenant string, do func(*gatewayv1.Gene
 	return err
 }
 
-// read returns a generation, nil when it was deleted or cannot be read any more.
-func (s *Store) read(ctx context.Context, sealed jobqueue.Sealed) (*gatewayv1.Generation, error) {
-	entry, err := s.records.Open(ctx, sealed)
-	if errors.Is(err, jobqueue.ErrNotFound) {
+// At returns the generation at a place, nil when it was deleted meanwhile or cannot be
+// read any more.
+func (s *Store) At(ctx context.Context, tenant string, p Place) (*gatewayv1.Generation, error) {
+	return listed(s.records.Listed(ctx, jobqueue.RecordKey{Tenant: tenant, ID: p.id}))
+}
+
+// listed returns the generation of a record, nil when there is none.
+func listed(entry *jobqueue.Entry, err error) (*gatewayv1.Generation, error) {
+	switch {
+	case errors.Is(err, jobqueue.ErrNotFound) || err == nil && deleted(entry):
 		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if deleted(entry) {
-		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("read a generation: %w", err)
 	}
 	return Decode(entry.Record.GetValue())
 }
