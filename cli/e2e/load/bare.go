@@ -171,17 +171,27 @@ func (c *bareCaller) call(ctx context.Context, number string) error {
 	}
 }
 
-// bareWork is the process of the other half: as many at a time as there are pipes.
-func bareWork(ctx context.Context, o options) error {
-	nc, err := nats.Connect(o.url)
+// connect opens a connection as the library has it.
+func connect(url string) (*nats.Conn, jetstream.JetStream, error) {
+	nc, err := nats.Connect(url)
 	if err != nil {
-		return fmt.Errorf("connect: %w", err)
+		return nil, nil, fmt.Errorf("connect: %w", err)
 	}
-	defer nc.Close()
 	js, err := jetstream.New(nc)
 	if err != nil {
-		return fmt.Errorf("open JetStream: %w", err)
+		nc.Close()
+		return nil, nil, fmt.Errorf("open JetStream: %w", err)
 	}
+	return nc, js, nil
+}
+
+// bareWork is the process of the other half: as many at a time as there are pipes.
+func bareWork(ctx context.Context, o options) error {
+	nc, js, err := connect(o.url)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
 	b, err := newBare(ctx, js, bareThere)
 	if err != nil {
 		return err

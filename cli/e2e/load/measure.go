@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -68,15 +67,11 @@ type kind struct {
 // costs compares what goes through the queue with less.
 func costs(ctx context.Context, h *house, o options) error {
 	// The connection of the bare sequence is the library's.
-	nc, err := nats.Connect(h.url)
+	nc, js, err := connect(h.url)
 	if err != nil {
-		return fmt.Errorf("connect: %w", err)
+		return err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return fmt.Errorf("open JetStream: %w", err)
-	}
 	bare, err := newBare(ctx, js, bareHere)
 	if err != nil {
 		return err
