@@ -16,12 +16,15 @@ type sighting struct {
 	began, got time.Time
 	state      gatewayv1.State
 	end        time.Time
-	reason     string
+	fault      string
 	pictures   []string
 }
 
 func sight(by string, began time.Time, g *gatewayv1.Generation) sighting {
-	s := sighting{by: by, began: began, got: time.Now(), state: g.GetState(), reason: g.GetFault().GetReason().String()}
+	s := sighting{by: by, began: began, got: time.Now(), state: g.GetState()}
+	if f := g.GetFault(); f != nil {
+		s.fault = fmt.Sprintf("%v: %s", f.GetReason(), f.GetMessage())
+	}
 	if g.GetEndTime() != nil {
 		s.end = g.GetEndTime().AsTime()
 	}
@@ -34,7 +37,7 @@ func sight(by string, began time.Time, g *gatewayv1.Generation) sighting {
 func (s sighting) ended() bool { return s.state > gatewayv1.State_STATE_RUNNING }
 
 func (s sighting) String() string {
-	return fmt.Sprintf("%s told %v %s at %s with %v", s.by, s.state, s.reason, s.end.Format("15:04:05.000"), s.pictures)
+	return fmt.Sprintf("%s told %v %s at %s with %v", s.by, s.state, s.fault, s.end.Format("15:04:05.000"), s.pictures)
 }
 
 // tale is the history of one generation, as its client saw it.

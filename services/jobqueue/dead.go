@@ -105,12 +105,34 @@ func (d *Dead) Get(ctx context.Context, id uint64) (DeadLetter, error) {
 	return letterOf(ctx, msg), nil
 }
 
+const (
+	// leaveTime is how long what was given up may take to leave the queue, or its
+	// record to say so: the letter is there before that.
+	leaveTime  = 2 * time.Second
+	leavePause = 50 * time.Millisecond
+)
+
 // Redrive puts the work of a dead letter into the queue again, with a new
 // deadline and no attempts behind it, and removes the letter. What was recorded
-// when it was given up is forgotten first. A follow-up is due again. It fails with INVALID_FIELD for a
-// message that is none of ours or whose record is no more, and with QUOTA_EXHAUSTED when the same work is in
-// the queue already.
+// when it was given up is forgotten first. A follow-up is due again. It fails with
+// INVALID_FIELD for a message that is none of ours or whose record is no more, and
+// with QUOTA_EXHAUSTED when the same work stays in the queue, which it looks at for
+// 2 s.
 func (d *Dead) Redrive(ctx context.Context, id uint64) (DeadLetter, error) {
+	for end := time.Now().Add(leaveTime); ; {
+		letter, err := d.redrive(ctx, id)
+		if !fault.Is(err, faultv1.Reason_REASON_QUOTA_EXHAUSTED) || time.Now().After(end) {
+			return letter, err
+		}
+		select {
+		case <-ctx.Done():
+			return letter, err
+		case <-time.After(leavePause):
+		}
+	}
+}
+
+func (d *Dead) redrive(ctx context.Context, id uint64) (DeadLetter, error) {
 	msg, err := d.find(ctx, id)
 	if err != nil {
 		return DeadLetter{}, err

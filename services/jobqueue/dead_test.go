@@ -2,6 +2,7 @@ package jobqueue_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -128,5 +129,44 @@ func TestDeadLettersAreDropped(t *testing.T) {
 	}
 	if list, err := dead.List(t.Context(), jobqueue.DeadFilter{}, 10); err != nil || len(list) != 0 {
 		t.Errorf("left are %v, %v", list, err)
+	}
+}
+
+// The letter is there before the message has left the queue.
+func TestRedrivenWorkMayStillHaveToLeaveTheQueue(t *testing.T) {
+	h := givenUp(t, "ada")
+	js, err := jetstream.New(h.nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	letters, err := js.Stream(t.Context(), "DEAD")
+	if err != nil {
+		t.Fatal(err)
+	}
+	letter, err := letters.GetMsg(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	still, err := js.Publish(t.Context(), "work."+strings.TrimPrefix(letter.Subject, "dead."), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.q.Dead().Redrive(t.Context(), 1); !fault.Is(err, faultv1.Reason_REASON_QUOTA_EXHAUSTED) {
+		t.Errorf("work that stays in the queue got %v", err)
+	}
+	work, err := js.Stream(t.Context(), "WORK")
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := make(chan error, 1)
+	time.AfterFunc(200*time.Millisecond, func() { left <- work.DeleteMsg(t.Context(), still.Sequence) })
+	if _, err := h.q.Dead().Redrive(t.Context(), 1); err != nil {
+		t.Errorf("work that leaves the queue got %v", err)
+	}
+	if err := receive(t, left); err != nil {
+		t.Error(err)
+	}
+	if n := h.pending(); n != 1 {
+		t.Errorf("%d in the queue", n)
 	}
 }

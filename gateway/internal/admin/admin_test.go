@@ -89,7 +89,7 @@ func TestDeadLetters(t *testing.T) {
 		t.Errorf("got %v, %v", got, err)
 	}
 	if _, err := s.RedriveDeadLetter(t.Context(), &adminv1.RedriveDeadLetterRequest{Id: 1}); err != nil {
-		t.Error(err)
+		t.Fatal(err)
 	}
 	// It fails again, and its new letter has a new number.
 	for {
