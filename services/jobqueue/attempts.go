@@ -80,6 +80,18 @@ func (j *job) noteBegin(ctx context.Context) error {
 	return j.note(ctx, func(a *jobqueuev1.Attempts) { a.Begun++ })
 }
 
+// noteEnd writes down how this delivery ends, if the message stays in the queue.
+func (j *job) noteEnd(ctx context.Context, do action) error {
+	switch do {
+	case retry:
+		return j.patiently(func() error { return j.noteFailed(ctx) })
+	case handBack, passOn:
+		return j.patiently(func() error { return j.noteHandedBack(ctx) })
+	default:
+		return nil
+	}
+}
+
 // noteFailed writes down that this delivery ends with a fault that may pass.
 func (j *job) noteFailed(ctx context.Context) error {
 	return j.note(ctx, func(a *jobqueuev1.Attempts) {

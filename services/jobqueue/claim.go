@@ -18,7 +18,6 @@ type Claim struct {
 	key     RecordKey
 	holder  string
 	attempt uint64
-	losses  uint64
 	lease   time.Duration
 	end     context.CancelCauseFunc
 	// warned: the holder was told of a cancel by its context.
@@ -55,8 +54,13 @@ func (c *Claim) Value() []byte {
 func (c *Claim) Attempt() uint64 { return c.attempt }
 
 // Losses returns how many holders before this one fell silent while they held
-// the record, as if it had killed them.
-func (c *Claim) Losses() uint64 { return c.losses }
+// the record, as if it had killed them. Those who came back and said so do not
+// count.
+func (c *Claim) Losses() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.record.GetLease().GetLosses()
+}
 
 // CancelRequested says whether somebody asked for the record to be cancelled.
 func (c *Claim) CancelRequested() bool {
@@ -78,7 +82,7 @@ func (c *Claim) Update(ctx context.Context, value []byte) error {
 func (c *Claim) Finish(ctx context.Context, value []byte) error {
 	err := c.write(ctx, true, func(r *jobqueuev1.Record) {
 		r.Value, r.Terminal = value, true
-		r.Lease = c.unheld()
+		r.Lease = unheld(r.GetLease())
 	})
 	if err == nil {
 		c.mu.Lock()
@@ -95,12 +99,32 @@ func (c *Claim) renew(ctx context.Context) error {
 
 // release gives the record to whoever claims it next.
 func (c *Claim) release(ctx context.Context) error {
-	return c.write(ctx, false, func(r *jobqueuev1.Record) { r.Lease = c.unheld() })
+	return c.write(ctx, false, func(r *jobqueuev1.Record) { r.Lease = unheld(r.GetLease()) })
 }
 
-// unheld is the lease of a record that nobody holds.
-func (c *Claim) unheld() *jobqueuev1.Lease {
-	return &jobqueuev1.Lease{Attempt: c.attempt, Losses: c.losses}
+// unheld is the lease of a record that nobody holds any more.
+func unheld(l *jobqueuev1.Lease) *jobqueuev1.Lease {
+	return &jobqueuev1.Lease{Attempt: l.GetAttempt(), Losses: l.GetLosses()}
+}
+
+// vouch takes back the loss that was counted when somebody else took over from this
+// worker: it was cut off, or stood still, but is alive.
+func (c *Claim) vouch(ctx context.Context) error {
+	for {
+		now, err := c.records.Get(ctx, c.key)
+		if err != nil {
+			return err
+		}
+		lease := now.Record.GetLease()
+		if now.Record.GetTerminal() || lease.GetAttempt() <= c.attempt || lease.GetLosses() == 0 {
+			return nil
+		}
+		next := proto.CloneOf(now.Record)
+		next.Lease.Losses--
+		if _, err := c.records.Update(ctx, c.key, next, now.Revision); !errors.Is(err, ErrStale) {
+			return err
+		}
+	}
 }
 
 // cancel ends the claim's context because somebody wants it cancelled.

@@ -115,6 +115,25 @@ func TestALostLeaseWritesNothing(t *testing.T) {
 	}
 }
 
+func TestWhoComesBackWasNotKilled(t *testing.T) {
+	key := RecordKey{"ada", "one"}
+	r := open(t, key)
+	c, _ := take(t, r, key, "first")
+	other, _ := take(t, r, key, "other")
+	w := &recordWorker{r: r, s: WorkSettings{Lease: time.Second}, jobs: t.Context()}
+	w.letGo(c)
+	if err := other.Update(t.Context(), []byte("by other")); err != nil {
+		t.Fatal(err)
+	}
+	if other.Losses() != 0 {
+		t.Errorf("%d losses", other.Losses())
+	}
+	// The one that stays away is counted still.
+	if third, _ := take(t, r, key, "third"); third.Losses() != 1 || third.Attempt() != 3 || string(third.Value()) != "by other" {
+		t.Errorf("%d losses, attempt %d, %q", third.Losses(), third.Attempt(), third.Value())
+	}
+}
+
 func TestReleasedIsFree(t *testing.T) {
 	key := RecordKey{"ada", "one"}
 	r := open(t, key)

@@ -19,6 +19,8 @@ type sight struct {
 	lease    time.Duration
 	// attempt is how many claims there have been.
 	attempt uint64
+	// losses is how many holders fell silent over the record.
+	losses uint64
 	// begun is when this claim was first seen here; zero while nobody holds the
 	// record.
 	begun time.Time
@@ -82,7 +84,7 @@ func (l *ledger) observe(key RecordKey, r *jobqueuev1.Record, revision uint64, n
 	if r.GetDeadline() != nil {
 		known.deadline = r.GetDeadline().AsTime()
 	}
-	known.holder = r.GetLease().GetHolder()
+	known.holder, known.losses = r.GetLease().GetHolder(), r.GetLease().GetLosses()
 	known.lease = time.Duration(r.GetLease().GetDurationMs()) * time.Millisecond
 	if known.holder == "" {
 		known.begun = time.Time{}
@@ -150,13 +152,31 @@ func (s *sight) busy(now time.Time) bool {
 	return s.held || s.holder != "" && s.since.Add(s.lease).After(now)
 }
 
+// apartFrom is how many holders fall silent over a record until it is held apart.
+const apartFrom = 2
+
+// suspect says whether the record, or what was held beside it, seems to kill its
+// holders. A worker holds one such at a time: if it falls silent too, the blame is
+// that one's alone.
+func (s *sight) suspect() bool { return s.losses >= apartFrom }
+
+// holdsSuspect says whether this worker holds a suspect.
+func (l *ledger) holdsSuspect() bool {
+	for _, s := range l.records {
+		if s.held && s.suspect() {
+			return true
+		}
+	}
+	return false
+}
+
 // next returns the record to claim now, and otherwise when there may be one;
 // zero when that needs news.
 func (l *ledger) next(now time.Time) (key RecordKey, ok bool, wake time.Time) {
-	working := l.inFlight(now)
+	working, watched := l.inFlight(now), l.holdsSuspect()
 	var best *sight
 	for k, s := range l.records {
-		if s.held || !s.busy(now) && l.capped(k.Tenant, working) {
+		if s.held || watched && s.suspect() || !s.busy(now) && l.capped(k.Tenant, working) {
 			continue
 		}
 		at, ever := l.claimableAt(s)

@@ -60,6 +60,7 @@ func (j *job) finish(ctx context.Context, s *status.Status, response []byte) err
 
 // do does what was decided but for record.
 func (j *job) do(ctx context.Context, do action, s *status.Status) error {
+	noted := j.noteEnd(ctx, do)
 	ctx, release := bounded(ctx)
 	defer release()
 	q := j.s.q
@@ -71,11 +72,11 @@ func (j *job) do(ctx context.Context, do action, s *status.Status) error {
 	case retry:
 		j.s.settings.Logger.Warn("work failed and is tried again", "method", j.work.method,
 			"attempt", j.earlier.failed+1, "code", s.Code().String(), "error", fault.From(s.Err()))
-		return errors.Join(j.noteFailed(ctx), j.msg.NakWithDelay(backoff(j.s.settings.Backoff, j.earlier.failed+1, randomSpread())))
+		return errors.Join(noted, j.msg.NakWithDelay(backoff(j.s.settings.Backoff, j.earlier.failed+1, randomSpread())))
 	case handBack:
-		return errors.Join(j.noteHandedBack(ctx), j.msg.Nak())
+		return errors.Join(noted, j.msg.Nak())
 	case passOn:
-		return errors.Join(j.noteHandedBack(ctx), j.msg.NakWithDelay(passOnDelay))
+		return errors.Join(noted, j.msg.NakWithDelay(passOnDelay))
 	case quarantine:
 		j.earlier.failed++
 		return j.quarantine(ctx, reasonExhausted, s, fmt.Sprintf("%s failed %d times and was given up, the last time with %s",
@@ -118,19 +119,28 @@ const (
 	recordPause    = 250 * time.Millisecond
 )
 
-// record stores the result, and tries again while there is time, the call is wanted
-// and the key that it is sealed with is there.
-func (j *job) record(ctx context.Context, r *jobqueuev1.Result, ttl time.Duration) (told *jobqueuev1.Word, err error) {
+// patiently tries again while there is time, the call is wanted and the key that it
+// is sealed with is there.
+func (j *job) patiently(try func() error) error {
 	for end := time.Now().Add(recordPatience); ; {
-		told, err = j.s.q.create(ctx, j.work.address, j.work.scope, r, ttl)
+		err := try()
 		if err == nil || lost(err) || j.ctx.Err() != nil || time.Now().After(end) {
-			return told, err
+			return err
 		}
 		select {
 		case <-j.ctx.Done():
 		case <-time.After(recordPause):
 		}
 	}
+}
+
+// record stores the result.
+func (j *job) record(ctx context.Context, r *jobqueuev1.Result, ttl time.Duration) (told *jobqueuev1.Word, err error) {
+	err = j.patiently(func() error {
+		told, err = j.s.q.create(ctx, j.work.address, j.work.scope, r, ttl)
+		return err
+	})
+	return told, err
 }
 
 // quarantine gives work up: a copy for people to look at, then the result, so

@@ -224,7 +224,7 @@ func (w *recordWorker) take(ctx context.Context, key RecordKey) (*Claim, error) 
 		return nil, err
 	}
 	return &Claim{
-		records: w.r, key: key, holder: w.s.Holder, attempt: next.GetLease().GetAttempt(), losses: losses, lease: w.s.Lease,
+		records: w.r, key: key, holder: w.s.Holder, attempt: next.GetLease().GetAttempt(), lease: w.s.Lease,
 		record: next, revision: revision, proven: begun,
 	}, nil
 }
@@ -252,7 +252,30 @@ func (w *recordWorker) work(ctx context.Context, claim *Claim) {
 		return
 	}
 	w.r.q.log.Warn("a record was let go before it ended", "id", claim.key.ID, "attempt", claim.attempt, "error", err)
-	if err := claim.release(context.WithoutCancel(ctx)); err != nil && !errors.Is(err, ErrLeaseLost) {
-		w.r.q.log.Warn("a record was not released; its lease ends by itself", "id", claim.key.ID, "error", err)
+	w.letGo(claim)
+}
+
+// letGo releases a record that has not ended or, if somebody has taken over since,
+// says that this worker is alive. It goes on while the server cannot be reached, as
+// long as this worker may.
+func (w *recordWorker) letGo(claim *Claim) {
+	tick := time.NewTicker(w.s.Lease / heartbeats)
+	defer tick.Stop()
+	for {
+		err := claim.release(w.jobs)
+		if errors.Is(err, ErrLeaseLost) {
+			ctx, release := bounded(context.WithoutCancel(w.jobs))
+			err = claim.vouch(ctx)
+			release()
+		}
+		if err == nil || errors.Is(err, ErrNotFound) {
+			return
+		}
+		select {
+		case <-w.jobs.Done():
+			w.r.q.log.Warn("a record was not released; its lease ends by itself", "id", claim.key.ID, "error", err)
+			return
+		case <-tick.C:
+		}
 	}
 }
