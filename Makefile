@@ -78,8 +78,8 @@ test-training: setup-training ## Run the tests of the training code.
 	$(PYTHON) -m pytest -q training/tests
 
 .PHONY: race
-race: setup $(if $(filter-out 0,$(RERUNS)),$(TOOLS)/gotestsum) ## Run the Go tests with the race detector.
-	$(call go_test,-race -timeout 30m,$(patsubst %,./%/...,$(filter-out proto,$(MODULES))))
+race: setup $(if $(filter-out 0,$(RERUNS)),$(TOOLS)/gotestsum) ## Run the Go tests that start no programs with the race detector.
+	$(call go_test,-race -short -timeout 30m,$(patsubst %,./%/...,$(filter-out proto,$(MODULES))))
 
 .PHONY: chaos
 chaos: setup ## Kill, pause and cut off parts of a mesh for CHAOS_DURATION (10m) with CHAOS_SEED (drawn).

@@ -36,9 +36,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// binaries builds every program and returns their folder.
+// binaries builds every program and returns their folder. Short tests run no
+// programs: the race detector sees nothing of them.
 func binaries(t *testing.T) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("it starts programs")
+	}
 	built.once.Do(func() {
 		if built.dir, built.err = os.MkdirTemp("", "facestudio-e2e-"); built.err != nil { //nolint:usetesting // all tests share it; TestMain removes it
 			return
