@@ -252,7 +252,7 @@ func (w *recordWorker) work(ctx context.Context, claim *Claim) {
 		return
 	}
 	w.r.q.log.Warn("a record was let go before it ended", "id", claim.key.ID, "attempt", claim.attempt, "error", err)
-	w.letGo(claim)
+	w.letGo(claim) //nolint:contextcheck // it goes on when the claim's own context has ended
 }
 
 // letGo releases a record that has not ended or, if somebody has taken over since,
