@@ -180,7 +180,7 @@ class Face:
 class Prior:
     model: PriorConfig = field(default_factory=PriorConfig)
     steps: int = 10  # DDIM steps at run time
-    guidance: float = 2.0
+    guidance: float = 3.0
     rescale: float = 0.7  # how far guided embeddings get back the standard deviation they had without
     train: Train = field(default_factory=lambda: Train(minutes=4, steps=4_000, batch=256, lr=1e-3, ema=0.998))
 
