@@ -23,6 +23,7 @@ import (
 	"github.com/facestudio/facestudio/services/provenance"
 	"github.com/facestudio/facestudio/services/rpc"
 	"github.com/facestudio/facestudio/services/testkit"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -38,7 +39,7 @@ type mesh struct {
 
 func newMesh(tb testing.TB) *mesh {
 	tb.Helper()
-	server, err := embedded.Start(tb.Context(), embedded.Settings{Dir: tb.TempDir()})
+	server, err := embedded.Start(tb.Context(), embedded.Settings{Dir: scratch.Dir(tb)})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -19,10 +19,11 @@ import (
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 func TestNamedPictures(t *testing.T) {
-	conn, _ := inOneProcess(t, t.TempDir())
+	conn, _ := inOneProcess(t, scratch.Dir(t))
 	generations, subjects := gatewayv1.NewGenerationServiceClient(conn), gatewayv1.NewSubjectServiceClient(conn)
 	service, styles := gatewayv1.NewPictureServiceClient(conn), gatewayv1.NewStyleServiceClient(conn)
 	face, poster := example(t, "amara"), example(t, "erik")

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 // fifty is how many generations are accepted before the lights go out.
@@ -35,7 +36,7 @@ func (s *separate) blackout() {
 // Everything is killed while fifty generations wait and run. All of them end, with
 // the pictures that are made when nothing happens.
 func TestABlackoutLosesNothing(t *testing.T) {
-	conn, stop := inOneProcess(t, t.TempDir())
+	conn, stop := inOneProcess(t, scratch.Dir(t))
 	calm := gatewayv1.NewGenerationServiceClient(conn)
 	want := manyPictures(t, calm, create(t, calm))
 	stop()

@@ -16,6 +16,7 @@ import (
 
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	"github.com/facestudio/facestudio/services/jobqueue"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 // The environment of TestChaos. The seed and the duration decide the faults: a
@@ -114,7 +115,7 @@ func (a *arena) until(at time.Time, done <-chan struct{}) {
 // undisturbedBy makes pictures in a mesh to which nothing happens.
 func undisturbedBy(t *testing.T) func(number uint64) [][]byte {
 	t.Helper()
-	conn, _ := inOneProcess(t, t.TempDir())
+	conn, _ := inOneProcess(t, scratch.Dir(t))
 	client := gatewayv1.NewGenerationServiceClient(conn)
 	return func(number uint64) [][]byte { return pictures(t, client, numbered(t, number)) }
 }

@@ -9,10 +9,11 @@ import (
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 func TestTheGoClient(t *testing.T) {
-	conn, _ := inOneProcess(t, t.TempDir())
+	conn, _ := inOneProcess(t, scratch.Dir(t))
 	c := client.New(conn)
 	ada, err := c.Enrol(t.Context(), enrolling(example(t, "amara")))
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
 	"github.com/facestudio/facestudio/services/testkit"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 // TestFeaturesOfSeparateProcesses has what is more than a picture that is the
@@ -90,7 +91,7 @@ func TestFeaturesOfSeparateProcesses(t *testing.T) {
 		opened(t, data)
 	})
 	t.Run("replay", func(t *testing.T) {
-		dir := t.TempDir()
+		dir := scratch.Dir(t)
 		style, made := filepath.Join(dir, "style.png"), filepath.Join(dir, "made.webp")
 		if err := os.WriteFile(style, encodedPNG(t, photoOfTwo(t)), 0o600); err != nil {
 			t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
 	"github.com/facestudio/facestudio/services/provenance"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 // The portraits of the photo of two people: a head stays within its own.
@@ -77,7 +78,7 @@ func news(t *testing.T, photo image.Image, result []byte) (in []int, outside int
 }
 
 func TestInPlace(t *testing.T) {
-	conn, stop := inOneProcess(t, t.TempDir())
+	conn, stop := inOneProcess(t, scratch.Dir(t))
 	client := gatewayv1.NewGenerationServiceClient(conn)
 	photo := photoOfTwo(t)
 	both := pictures(t, client, placed(t, photo, 2))[0]
@@ -159,7 +160,7 @@ func grain(w, h int, portrait image.Image) image.Image {
 }
 
 func TestBadInPlace(t *testing.T) {
-	conn, _ := inOneProcess(t, t.TempDir())
+	conn, _ := inOneProcess(t, scratch.Dir(t))
 	client := gatewayv1.NewGenerationServiceClient(conn)
 	erik := decoded(t, example(t, "erik"))
 	photo := photoOfTwo(t)

@@ -12,6 +12,7 @@ import (
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
 	"github.com/facestudio/facestudio/services/fault"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 const (
@@ -51,7 +52,7 @@ func refused(t *testing.T, client gatewayv1.GenerationServiceClient, g *gatewayv
 }
 
 func TestBadInput(t *testing.T) {
-	conn, _ := inOneProcess(t, t.TempDir())
+	conn, _ := inOneProcess(t, scratch.Dir(t))
 	client := gatewayv1.NewGenerationServiceClient(conn)
 	good := pictures(t, client, request(t))
 	face := decoded(t, example(t, "amara"))
@@ -120,7 +121,7 @@ func TestBadInput(t *testing.T) {
 }
 
 func TestOneBadPhotoOfTwoDoesNotFail(t *testing.T) {
-	conn, _ := inOneProcess(t, t.TempDir())
+	conn, _ := inOneProcess(t, scratch.Dir(t))
 	client := gatewayv1.NewGenerationServiceClient(conn)
 	g := request(t, func(g *gatewayv1.Generation) {
 		blank := inline(encodedPNG(t, canvas(128, 128, nil)))
@@ -140,7 +141,7 @@ func TestOneBadPhotoOfTwoDoesNotFail(t *testing.T) {
 }
 
 func TestAPictureOnItsSideIsTurned(t *testing.T) {
-	conn, _ := inOneProcess(t, t.TempDir())
+	conn, _ := inOneProcess(t, scratch.Dir(t))
 	client := gatewayv1.NewGenerationServiceClient(conn)
 	pictures(t, client, request(t, withPhoto(onItsSide(t, decoded(t, example(t, "amara"))))))
 }

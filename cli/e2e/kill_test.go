@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 // long is a request that every service works on, long enough to be disturbed.
@@ -25,7 +26,7 @@ var during = map[string]string{
 // undisturbed are the pictures of long when nothing happens.
 func undisturbed(t *testing.T) [][]byte {
 	t.Helper()
-	conn, stop := inOneProcess(t, t.TempDir())
+	conn, stop := inOneProcess(t, scratch.Dir(t))
 	defer stop()
 	return pictures(t, gatewayv1.NewGenerationServiceClient(conn), request(t, long))
 }

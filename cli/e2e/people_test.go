@@ -9,6 +9,7 @@ import (
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 // place puts subject i of two into the picture of two.
@@ -25,7 +26,7 @@ func ownMask(data []byte) *gatewayv1.Placement {
 }
 
 func TestBadPeople(t *testing.T) {
-	conn, _ := inOneProcess(t, t.TempDir())
+	conn, _ := inOneProcess(t, scratch.Dir(t))
 	client := gatewayv1.NewGenerationServiceClient(conn)
 	const invalid = faultv1.Reason_REASON_INVALID_FIELD
 	subjects := gatewayv1.NewSubjectServiceClient(conn)
@@ -111,7 +112,7 @@ func TestBadPeople(t *testing.T) {
 }
 
 func TestWhoWentWhere(t *testing.T) {
-	conn, _ := inOneProcess(t, t.TempDir())
+	conn, _ := inOneProcess(t, scratch.Dir(t))
 	client := gatewayv1.NewGenerationServiceClient(conn)
 	end := func(change ...func(*gatewayv1.Generation)) *gatewayv1.Generation {
 		created, err := client.CreateGeneration(t.Context(), &gatewayv1.CreateGenerationRequest{Generation: request(t, change...)})
@@ -145,7 +146,7 @@ func TestWhoWentWhere(t *testing.T) {
 // The order of subjects that say where they go does not matter, nor what the
 // weights of a mix sum to.
 func TestWhatDoesNotMatter(t *testing.T) {
-	conn, _ := inOneProcess(t, t.TempDir())
+	conn, _ := inOneProcess(t, scratch.Dir(t))
 	client := gatewayv1.NewGenerationServiceClient(conn)
 	at := func(g *gatewayv1.Generation) { two(g); g.Subjects[0].At, g.Subjects[1].At = index(1), index(0) }
 	turned := func(g *gatewayv1.Generation) { at(g); slices.Reverse(g.Subjects) }

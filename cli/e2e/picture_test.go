@@ -9,10 +9,11 @@ import (
 	"github.com/facestudio/facestudio/services/imaging"
 	"github.com/facestudio/facestudio/services/provenance"
 	"github.com/facestudio/facestudio/services/testkit"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 func TestOneProcessMakesPictures(t *testing.T) {
-	conn, _ := inOneProcess(t, t.TempDir())
+	conn, _ := inOneProcess(t, scratch.Dir(t))
 	client := gatewayv1.NewGenerationServiceClient(conn)
 	side := testkit.TinyBundle(t).Manifest.Canvas.Default
 	seen := map[string]string{}
@@ -57,7 +58,7 @@ func opened(t *testing.T, data []byte) *imaging.RGB {
 }
 
 func TestPicturesOfOneGenerationAreThoseOfItsIndex(t *testing.T) {
-	conn, _ := inOneProcess(t, t.TempDir())
+	conn, _ := inOneProcess(t, scratch.Dir(t))
 	client := gatewayv1.NewGenerationServiceClient(conn)
 	two := pictures(t, client, request(t, func(g *gatewayv1.Generation) { g.PictureCount = new(int32(2)) }))
 	three := pictures(t, client, request(t, func(g *gatewayv1.Generation) { g.PictureCount = new(int32(3)) }))
@@ -79,7 +80,7 @@ func TestPicturesOfOneGenerationAreThoseOfItsIndex(t *testing.T) {
 }
 
 func TestARestartKeepsGenerations(t *testing.T) {
-	dir := t.TempDir()
+	dir := scratch.Dir(t)
 	conn, stop := inOneProcess(t, dir)
 	client := gatewayv1.NewGenerationServiceClient(conn)
 	created, err := client.CreateGeneration(t.Context(), &gatewayv1.CreateGenerationRequest{
@@ -98,7 +99,7 @@ func TestARestartKeepsGenerations(t *testing.T) {
 }
 
 func TestSeparateProcessesMakeTheSamePictures(t *testing.T) {
-	conn, stop := inOneProcess(t, t.TempDir())
+	conn, stop := inOneProcess(t, scratch.Dir(t))
 	want := map[string][][]byte{}
 	for _, kind := range kinds {
 		want[kind.name] = pictures(t, gatewayv1.NewGenerationServiceClient(conn), request(t, kind.change...))

@@ -22,6 +22,7 @@ import (
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
 	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/rpc"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 func enrolling(photos ...[]byte) *gatewayv1.CreateSubjectRequest {
@@ -109,7 +110,7 @@ func enrolAndUse(t *testing.T, conn grpc.ClientConnInterface) [][]byte {
 }
 
 func TestEnrolledSubjects(t *testing.T) {
-	conn, _ := inOneProcess(t, t.TempDir())
+	conn, _ := inOneProcess(t, scratch.Dir(t))
 	one := enrolAndUse(t, conn)
 	s := inSeparateProcesses(t)
 	samePixels(t, enrolAndUse(t, s.conn), one)
@@ -276,7 +277,7 @@ func TestSubjectsByCommand(t *testing.T) {
 }
 
 func TestHostileEnrolments(t *testing.T) {
-	conn, _ := inOneProcess(t, t.TempDir())
+	conn, _ := inOneProcess(t, scratch.Dir(t))
 	subjects := gatewayv1.NewSubjectServiceClient(conn)
 	good := example(t, "amara")
 	many := make([][]byte, 33)

@@ -15,6 +15,7 @@ import (
 
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	"github.com/facestudio/facestudio/services/telemetry"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 // upward are the spans from a step of the denoiser to the client.
@@ -63,7 +64,7 @@ func TestAGenerationIsOneTraceAndIsCounted(t *testing.T) {
 	recorder := tracetest.NewSpanRecorder()
 	traces := sdk.NewTracerProvider(sdk.WithSpanProcessor(recorder))
 	otel.SetTracerProvider(traces)
-	conn, stop := inOneProcess(t, t.TempDir())
+	conn, stop := inOneProcess(t, scratch.Dir(t))
 	client := gatewayv1.NewGenerationServiceClient(conn)
 	ctx, root := traces.Tracer("test").Start(t.Context(), "client")
 	created, err := client.CreateGeneration(ctx, &gatewayv1.CreateGenerationRequest{Generation: request(t, prompted)})

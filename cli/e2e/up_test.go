@@ -14,6 +14,7 @@ import (
 
 	"github.com/facestudio/facestudio/services/rpc"
 	"github.com/facestudio/facestudio/services/testkit"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 // upArgs run the mesh in one process in a folder.
@@ -39,7 +40,7 @@ func facestudio(t *testing.T, args ...string) (string, error) {
 }
 
 func TestUpServesTheCommand(t *testing.T) {
-	dir := t.TempDir()
+	dir := scratch.Dir(t)
 	up := launch(t, "facestudio", upArgs(t, dir)...)
 	conn, err := rpc.Dial(up.listen, rpc.DialSettings{})
 	if err != nil {

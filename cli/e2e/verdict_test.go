@@ -5,11 +5,12 @@ import (
 
 	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	"github.com/facestudio/facestudio/services/provenance"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 // The tiny bundle's pictures are like nobody, so every try is made.
 func TestTriesAreTold(t *testing.T) {
-	conn, _ := inOneProcess(t, t.TempDir())
+	conn, _ := inOneProcess(t, scratch.Dir(t))
 	client := gatewayv1.NewGenerationServiceClient(conn)
 	created, err := client.CreateGeneration(t.Context(), &gatewayv1.CreateGenerationRequest{Generation: request(t, func(g *gatewayv1.Generation) {
 		g.MinSimilarity, g.MaxTries, g.PictureCount, g.Background = new(float32(1)), new(int32(2)), new(int32(2)), 0

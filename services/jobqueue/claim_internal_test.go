@@ -8,6 +8,7 @@ import (
 
 	jobqueuev1 "github.com/facestudio/facestudio/proto/gen/facestudio/jobqueue/v1"
 	"github.com/facestudio/facestudio/services/jobqueue/embedded"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 // take claims a record without a loop that watches it, so that the claim learns
@@ -33,7 +34,7 @@ func take(t *testing.T, r *Records, key RecordKey, holder string) (claim *Claim,
 // open is a real server with a record in it.
 func open(t *testing.T, key RecordKey) *Records {
 	t.Helper()
-	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: t.TempDir()})
+	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: scratch.Dir(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/facestudio/facestudio/services/jobqueue/embedded"
 	"github.com/facestudio/facestudio/services/seal"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 // backend is what the simulator takes for granted of the server.
@@ -105,7 +106,7 @@ type realBackend struct {
 
 func newRealBackend(t *testing.T) *realBackend {
 	t.Helper()
-	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: t.TempDir()})
+	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: scratch.Dir(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/facestudio/facestudio/services/jobqueue"
 	"github.com/facestudio/facestudio/services/jobqueue/embedded"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 func documents(t *testing.T, dir string) (*jobqueue.Documents, *nats.Conn) {
@@ -124,7 +125,7 @@ func onDisk(t *testing.T, dir, text string) bool {
 
 func TestErasedDocumentsAreOverwritten(t *testing.T) {
 	const secret = "the embedding of somebody's face"
-	dir := t.TempDir()
+	dir := scratch.Dir(t)
 	d, nc := documents(t, dir)
 	key, other := jobqueue.RecordKey{Tenant: "ada", ID: "1"}, jobqueue.RecordKey{Tenant: "ada", ID: "2"}
 	for _, k := range []jobqueue.RecordKey{key, other} {

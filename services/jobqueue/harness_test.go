@@ -16,6 +16,7 @@ import (
 	priorv1 "github.com/facestudio/facestudio/proto/gen/facestudio/prior/v1"
 	"github.com/facestudio/facestudio/services/jobqueue"
 	"github.com/facestudio/facestudio/services/jobqueue/embedded"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -45,7 +46,7 @@ func brief() jobqueue.Settings {
 
 func newHouse(tb testing.TB, s jobqueue.Settings) *house {
 	tb.Helper()
-	return newHouseIn(tb, tb.TempDir(), s)
+	return newHouseIn(tb, scratch.Dir(tb), s)
 }
 
 func newHouseIn(tb testing.TB, dir string, s jobqueue.Settings) *house {

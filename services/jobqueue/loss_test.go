@@ -14,6 +14,7 @@ import (
 	"github.com/facestudio/facestudio/services/jobqueue"
 	"github.com/facestudio/facestudio/services/jobqueue/embedded"
 	"github.com/facestudio/facestudio/services/testkit/ports"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 func TestWorkOfALostWorkerIsDoneByAnother(t *testing.T) {
@@ -117,7 +118,7 @@ func TestCallsOutliveTheirConnection(t *testing.T) {
 }
 
 func TestWorkOutlivesARestartOfTheServer(t *testing.T) {
-	dir := t.TempDir()
+	dir := scratch.Dir(t)
 	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: dir, Listen: ports.Address(t)})
 	if err != nil {
 		t.Fatal(err)

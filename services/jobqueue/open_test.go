@@ -16,6 +16,7 @@ import (
 	encoderv1 "github.com/facestudio/facestudio/proto/gen/facestudio/encoder/v1"
 	"github.com/facestudio/facestudio/services/jobqueue"
 	"github.com/facestudio/facestudio/services/jobqueue/embedded"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 func TestOpenNamesWhatDiffers(t *testing.T) {
@@ -132,7 +133,7 @@ func TestRunRefusesWrongSettings(t *testing.T) {
 }
 
 func TestManyProcessesOpenAtOnce(t *testing.T) {
-	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: t.TempDir()})
+	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: scratch.Dir(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

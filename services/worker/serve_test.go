@@ -16,6 +16,7 @@ import (
 	"github.com/facestudio/facestudio/services/jobqueue/embedded"
 	"github.com/facestudio/facestudio/services/rpc"
 	"github.com/facestudio/facestudio/services/testkit/ports"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 	"github.com/facestudio/facestudio/services/worker"
 )
 
@@ -39,7 +40,7 @@ func (s *stage) Close() error {
 
 func startNATS(t *testing.T) *embedded.Server {
 	t.Helper()
-	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
+	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: scratch.Dir(t), Listen: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +167,7 @@ func TestConnectWaitsForNATSAndNoticesItsLoss(t *testing.T) {
 		nc, err := m.Connect(t.Context(), "test", slog.New(slog.DiscardHandler), func(up bool) { states <- up })
 		got <- connected{nc, err}
 	}()
-	dir := t.TempDir()
+	dir := scratch.Dir(t)
 	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: dir, Listen: address})
 	if err != nil {
 		t.Fatal(err)

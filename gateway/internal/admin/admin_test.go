@@ -14,6 +14,7 @@ import (
 	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/jobqueue"
 	"github.com/facestudio/facestudio/services/jobqueue/embedded"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 const bundle = "b0b0b0b0b0b0"
@@ -30,7 +31,7 @@ func (broken) EmbedImage(context.Context, *priorv1.EmbedImageRequest) (*priorv1.
 // open is the service of a queue with a worker of the prior that always fails.
 func open(t *testing.T) (*admin.Service, *jobqueue.Queue) {
 	t.Helper()
-	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: t.TempDir()})
+	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: scratch.Dir(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

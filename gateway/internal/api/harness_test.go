@@ -20,6 +20,7 @@ import (
 	"github.com/facestudio/facestudio/services/jobqueue"
 	"github.com/facestudio/facestudio/services/jobqueue/embedded"
 	"github.com/facestudio/facestudio/services/testkit"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 // served is the digest of the bundle that the harness serves.
@@ -53,7 +54,7 @@ func (c *countingBlobs) Put(ctx context.Context, tenant, retention string, data 
 
 func open(t *testing.T) *harness {
 	t.Helper()
-	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: t.TempDir()})
+	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: scratch.Dir(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/jobqueue"
 	"github.com/facestudio/facestudio/services/jobqueue/embedded"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -46,7 +47,7 @@ func (c *clock) add(d time.Duration) {
 // nats is a server with the documents of keys, as one process sees them.
 func nats(t *testing.T) (*embedded.Server, *jobqueue.Documents) {
 	t.Helper()
-	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: t.TempDir()})
+	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: scratch.Dir(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,13 +15,14 @@ import (
 	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/jobqueue"
 	"github.com/facestudio/facestudio/services/jobqueue/embedded"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 var key = jobqueue.RecordKey{Tenant: "acme", ID: "0123456789abcdefghijklmnop"}
 
 func openQueue(t *testing.T) *jobqueue.Queue {
 	t.Helper()
-	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: t.TempDir()})
+	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: scratch.Dir(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

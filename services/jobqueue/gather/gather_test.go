@@ -18,6 +18,7 @@ import (
 	"github.com/facestudio/facestudio/services/jobqueue/embedded"
 	"github.com/facestudio/facestudio/services/jobqueue/gather"
 	"github.com/facestudio/facestudio/services/testkit/ports"
+	"github.com/facestudio/facestudio/services/testkit/scratch"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -119,7 +120,7 @@ func TestAFailedWriteIsTold(t *testing.T) {
 
 // A connection of the library's gathers, and is back after it was cut.
 func TestConnectionsToNATS(t *testing.T) {
-	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: t.TempDir(), Listen: ports.Address(t)})
+	server, err := embedded.Start(t.Context(), embedded.Settings{Dir: scratch.Dir(t), Listen: ports.Address(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
