@@ -261,7 +261,7 @@ func (w *recordWorker) work(ctx context.Context, claim *Claim) {
 func (w *recordWorker) letGo(claim *Claim) {
 	tick := time.NewTicker(w.s.Lease / heartbeats)
 	defer tick.Stop()
-	for {
+	for try := 1; ; try++ {
 		err := claim.release(w.jobs)
 		if errors.Is(err, ErrLeaseLost) {
 			ctx, release := bounded(context.WithoutCancel(w.jobs))
@@ -271,9 +271,11 @@ func (w *recordWorker) letGo(claim *Claim) {
 		if err == nil || errors.Is(err, ErrNotFound) {
 			return
 		}
+		if try == 1 {
+			w.r.q.log.Warn("a record is not released; its lease ends by itself", "id", claim.key.ID, "error", err)
+		}
 		select {
 		case <-w.jobs.Done():
-			w.r.q.log.Warn("a record was not released; its lease ends by itself", "id", claim.key.ID, "error", err)
 			return
 		case <-tick.C:
 		}
