@@ -1,10 +1,13 @@
 package gateway_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/facestudio/facestudio/gateway"
@@ -39,33 +42,52 @@ func TestWhatNobodyServesIsRefused(t *testing.T) {
 	}
 	conn, _, _ := m.listen(gateway.Config{})
 	client := gatewayv1.NewGenerationServiceClient(conn)
-	create := func() error {
-		_, err := client.CreateGeneration(t.Context(), m.request())
+	create := func(ctx context.Context) error {
+		_, err := client.CreateGeneration(ctx, m.request())
 		return err
 	}
-	err := create()
-	for ; err == nil; err = create() {
-		select {
-		case <-time.After(time.Second): // it is looked at from time to time
-		case <-t.Context().Done():
-			t.Fatal("it is taken")
-		}
-	}
 	face := m.request().GetGeneration().GetSubjects()[0].GetPhotos()[0]
-	_, enrolling := gatewayv1.NewSubjectServiceClient(conn).CreateSubject(t.Context(), &gatewayv1.CreateSubjectRequest{
-		Subject: &gatewayv1.Subject{DisplayName: "Ada", Photos: []*mediav1.Picture{face}},
-	})
-	_, looking := gatewayv1.NewPictureServiceClient(conn).DetectPeople(t.Context(), &gatewayv1.DetectPeopleRequest{Picture: face})
-	for what, err := range map[string]error{"a generation": err, "enrolling": enrolling, "looking at a picture": looking} {
+	for what, call := range map[string]func(context.Context) error{
+		"a generation": create,
+		"enrolling": func(ctx context.Context) error {
+			_, err := gatewayv1.NewSubjectServiceClient(conn).CreateSubject(ctx, &gatewayv1.CreateSubjectRequest{
+				Subject: &gatewayv1.Subject{DisplayName: "Ada", Photos: []*mediav1.Picture{face}},
+			})
+			return err
+		},
+		"looking at a picture": func(ctx context.Context) error {
+			_, err := gatewayv1.NewPictureServiceClient(conn).DetectPeople(ctx, &gatewayv1.DetectPeopleRequest{Picture: face})
+			return err
+		},
+	} {
+		err := refusedInTime(t, call)
 		if f := fault.From(err); f == nil || f.Reason != faultv1.Reason_REASON_BUNDLE_NOT_SERVED || f.RetryAfter == 0 || !strings.Contains(f.Message, other) || !strings.Contains(f.Message, m.bundle.ID()) {
 			t.Fatalf("%s: got %v", what, err)
 		}
 	}
 	m.queueAll()
-	for err = create(); fault.Is(err, faultv1.Reason_REASON_BUNDLE_NOT_SERVED); err = create() {
+	err := create(t.Context())
+	for ; fault.Is(err, faultv1.Reason_REASON_BUNDLE_NOT_SERVED); err = create(t.Context()) {
 		<-time.After(100 * time.Millisecond)
 	}
 	if err != nil {
 		t.Errorf("with its workers: %v", err)
+	}
+}
+
+// refusedInTime calls until the gateway, which looks at each stage's workers from
+// time to time, has seen enough to refuse: before that a call is taken, and waits.
+func refusedInTime(t *testing.T, call func(context.Context) error) error {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; {
+		ctx, done := context.WithTimeout(t.Context(), time.Second)
+		err := call(ctx)
+		if err == nil {
+			<-ctx.Done()
+		}
+		done()
+		if err != nil && status.Code(err) != codes.DeadlineExceeded || time.Now().After(end) {
+			return err
+		}
 	}
 }
