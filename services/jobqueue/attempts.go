@@ -82,6 +82,7 @@ func (j *job) noteBegin(ctx context.Context) error {
 
 // noteEnd writes down how this delivery ends, if the message stays in the queue.
 func (j *job) noteEnd(ctx context.Context, do action) error {
+	j.unsure = nil
 	switch do {
 	case retry:
 		return j.patiently(func() error { return j.noteFailed(ctx) })
@@ -136,12 +137,18 @@ func (j *job) note(ctx context.Context, change func(*jobqueuev1.Attempts)) error
 		if err != nil {
 			return err
 		}
+		if j.unsure != nil && proto.Equal(note, j.unsure) {
+			return nil // it was written after all
+		}
 		change(note)
 		value, err := proto.Marshal(note)
 		if err != nil {
 			return fmt.Errorf("encode attempts: %w", err)
 		}
 		if err := j.putNote(ctx, value, revision); !errors.Is(err, jetstream.ErrKeyExists) {
+			if err != nil {
+				j.unsure = note
+			}
 			return err
 		}
 		// Somebody noted in between, perhaps before this was a second delivery.

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	jobqueuev1 "github.com/facestudio/facestudio/proto/gen/facestudio/jobqueue/v1"
 	"github.com/facestudio/facestudio/services/fault"
 	"github.com/facestudio/facestudio/services/seal"
 )
@@ -34,6 +35,8 @@ type job struct {
 	earlier tries
 	// noted says that it is written down that this one began.
 	noted bool
+	// unsure is a note whose writing got no answer: it may be there.
+	unsure *jobqueuev1.Attempts
 	// queued is when the work was published, by the server's clock.
 	queued time.Time
 	// stopping: it came to a worker that does not begin anything.
