@@ -12,7 +12,7 @@ from .fill import ConfigError
 
 # In the order in which `all` runs them. A stage is the module stages/<name>.py
 # with run(cfg, minutes, threads); it is imported only when it is asked for.
-STAGES = ("data", "face", "refit", "clip", "text", "vae", "decoder", "sharpen", "segmenter", "scenes", "prior", "unet", "likeness", "export")
+STAGES = ("data", "face", "refit", "clip", "text", "vae", "decoder", "sharpen", "segmenter", "marks", "scenes", "prior", "unet", "likeness", "export")
 # Asked for by name only: takes a bundle's weights for lost checkpoints; what judges prompts; measures a bundle; tunes for a
 # person as others do; fine-tunes and exports a Stable-Diffusion folder.
 EXTRA = ("restore", "judge", "eval", "baseline", "finetune", "stable_diffusion")

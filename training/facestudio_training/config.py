@@ -115,6 +115,7 @@ class Unet:
     both_drop: float = 0.1
     other_photo: float = 0.5  # e_f from another photo of the person, where there is one
     anime: float = 0.04  # share of pictures without a person
+    marked: float = 0.4  # share of portraits with a part of their attributes marked (language/marks.py)
     weight_floor: float = 0.3  # of the loss at the noisy end
     scenes: Shares = field(default_factory=Shares)
     compile: bool = False  # torch.compile: worth its minutes of warm-up on idle cores only
@@ -129,6 +130,7 @@ class Likeness:
     share: float = 1.0  # of the weights that the stage came to, in their mean with those that it began with, which is used
     people: int = 16  # a step, beside train.batch pictures of the paper's loss
     weight: float = 0.3  # of 1 - cosine
+    named: float = 0.05  # of the annotator's cross-entropy on what was marked
     tone: float = 3.0  # of the squared difference of the skin's mean colour, 0..1, to the person's
     own: float = 0.1  # share that is asked for in the own picture
     style_drop: float = 0.15
@@ -232,7 +234,8 @@ class Config:
     face: Face = field(default_factory=Face)
     prior: Prior = field(default_factory=Prior)
     segmenter: Segmenter = field(default_factory=Segmenter)
-    judge: Train = field(default_factory=lambda: Train(minutes=6, steps=3_000, batch=64, lr=1.5e-3, ema=0.99))
+    marks: Train = field(default_factory=lambda: Train(minutes=10, steps=2_500, batch=64, lr=2e-3, ema=0.99))
+    judge: Train = field(default_factory=lambda: Train(minutes=10, steps=3_000, batch=64, lr=1.5e-3, ema=0.99, seed=9))
     finetune: Finetune = field(default_factory=Finetune)
     bundle: Bundle = field(default_factory=Bundle)
 

@@ -11,7 +11,9 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from facestudio_training import config, device, diffusion, optim
+from facestudio_training.language.marks import NAMES
 from facestudio_training.models import face as face_model
+from facestudio_training.models.annotator import Annotator
 from facestudio_training.models.critic import Critic, FaceCritic
 from facestudio_training.models.guidance import GuidanceProjection
 from facestudio_training.models.prior import Prior
@@ -98,13 +100,15 @@ def test_a_look_at_who_was_made(tiny):
     requests.draw = SimpleNamespace(
         latents=torch.randn(people, 2, c, 4, 4, device=GPU), style=torch.randn(people, 2, g.image_dim, device=GPU),
         face=torch.randn(people, g.face_dim, device=GPU), photos=torch.arange(people, device=GPU),
-        first=torch.arange(people, device=GPU), count=torch.ones(people, device=GPU))
+        first=torch.arange(people, device=GPU), count=torch.ones(people, device=GPU),
+        marking=lambda rows: (torch.zeros(len(rows), g.image_dim, device=GPU), torch.ones(len(rows), len(NAMES), device=GPU)))
     walk = object.__new__(likeness.Walk)
     walk.cfg, walk.random, walk.device, walk.alpha = tiny.likeness, None, GPU, diffusion.alphas().to(GPU)
     walk.integer = lambda least, most: least
     verdict = object.__new__(likeness.Verdict)
     verdict.cfg, verdict.random, verdict.mean, verdict.std = tiny.likeness, None, *torch.ones(2, 1, 3, 1, 1, device=GPU)
     verdict.decoder, verdict.recogniser = there(lambda: Decoder(tiny.vae), lambda: MobileFaceNet().eval())
+    verdict.annotator = there(lambda: Annotator(len(NAMES)).eval())
     verdict.critics = there(lambda: torch.nn.ModuleDict({"picture": Critic(8), "face": FaceCritic()}))
     batch = requests(people)
     for figure in verdict(walk(net, guidance, batch), batch):

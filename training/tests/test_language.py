@@ -22,7 +22,8 @@ def test_caption_parts_become_facts():
     assert captions.parse("a photo of a 71-year-old man from Togo", "", -1).stage == "old"
 
 
-def test_wordings_differ_and_tell_the_facts():
+def test_wordings_differ_and_tell_the_facts(monkeypatch):
+    monkeypatch.setattr(captions, "OTHER_WORDS", 0.0)
     told = captions.Facts(sex="male", age=40, stage="middle", attributes=["wavy brown hair"], turn="left")
     dice = random.Random(1)
     texts = {captions.describe(told, dice, keep=1.0) for _ in range(50)}

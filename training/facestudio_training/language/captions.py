@@ -12,6 +12,8 @@ import random
 import re
 from dataclasses import dataclass, field
 
+from . import lexicon
+
 # Caption phrase -> wordings. "H " marks those that follow "with", "V " those that stand alone.
 ATTRIBUTES = {
     "smiling": ("V smiling", "H a smile", "V happy", "H a big smile", "V cheerful", "V laughing"),
@@ -49,19 +51,22 @@ TENS = {2: "twenties", 3: "thirties", 4: "forties", 5: "fifties", 6: "sixties", 
 TURNS = {"left": ("facing left", "looking to the left", "turned to the left", "looking left"),
          "right": ("facing right", "looking to the right", "turned to the right", "looking right"),
          "front": ("facing the camera", "looking at the camera", "looking straight ahead")}
+ABSENT = ("smiling", "eyeglasses", "a beard", "a hat")  # whose absence captions tell at times
+OTHER_WORDS = 0.4  # share of captions with a word of the lexicon
 GROUNDS = ("{} background", "on {a} background", "in front of {a} background", "with {a} background",
            "against {a} wall", "{} backdrop")
 
 
 @dataclass
 class Facts:
-    """What is known of one picture. Empty: unknown. turn: left, right or front, as seen in the
+    """What is known of one picture. Empty: unknown. absent: attributes that it does not have, "-" before each; turn: left, right or front, as seen in the
     picture; ground: colour words of the background."""
 
     sex: str = ""
     age: int = -1
     stage: str = ""
     attributes: list[str] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
     turn: str = ""
     ground: str = ""
     grey: bool = False
@@ -124,14 +129,34 @@ def article(words: str) -> str:
 def describe(facts: Facts, draw: random.Random, keep: float = 0.85) -> str:
     """One wording of the facts; each attribute is told with probability keep, the turn and the
     background with a half."""
+    return worded(facts, draw, keep)[0]
+
+
+def worded(facts: Facts, draw: random.Random, keep: float = 0.85) -> tuple[str, list[str]]:
+    """What describe returns, and which attributes it tells, a minus before those that it tells to be absent. A share
+    says one of them by a word of the lexicon."""
+    named: list[str] = []
     if facts.anime:
         text = draw.choice(ANIME)
     else:
-        told = [attribute_words(a, draw) for a in facts.attributes if draw.random() < keep]
+        noun, told = person(facts, draw), []
+        known = [*facts.attributes, *facts.absent]
+        other = lexicon.wording(draw.choice(known), draw) if known and draw.random() < OTHER_WORDS else None
+        if other:
+            (mark, words), named = other[0].split(" ", 1), list(other[1])
+            keep = keep / 3
+            if mark == "N":
+                noun = words
+            else:
+                told.append((words, mark == "H"))
+        said = {n.removeprefix("-") for n in named}
+        for a in facts.attributes:
+            if a not in said and draw.random() < keep:
+                named.append(a)
+                told.append(attribute_words(a, draw))
         draw.shuffle(told)
         having = [w for w, after_with in told if after_with]
         alone = [w for w, after_with in told if not after_with]
-        noun = person(facts, draw)
         lead = ""
         if alone and draw.random() < 0.3 and " " not in alone[0]:
             lead = alone.pop(0) + " "
@@ -147,4 +172,4 @@ def describe(facts: Facts, draw: random.Random, keep: float = 0.85) -> str:
         text += ", " + draw.choice(TURNS[facts.turn])
     if facts.ground and draw.random() < 0.5:
         text += ", " + draw.choice(GROUNDS).format(facts.ground, a=article(facts.ground))
-    return text
+    return text, named

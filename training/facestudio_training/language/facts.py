@@ -6,12 +6,12 @@ import numpy as np
 
 from ..data.pictures import Pictures
 from . import grounds
-from .captions import ATTRIBUTES, Facts, parse
+from .captions import ABSENT, Facts, parse
+from .marks import NAMES
 
 TURNED, STRAIGHT = 0.12, 0.05  # of the nose's offset from between the eyes, in eye distances
-# Columns of `labels`: every attribute, then hair colours and shapes, then "male".
-HAIR = ("black", "brown", "blond", "gray", "wavy", "straight")
-COLUMNS = (*ATTRIBUTES, *HAIR, "male")
+# Columns of `labels`: every attribute, colour and shape of hair, then "male".
+COLUMNS = (*NAMES, "male")
 
 
 def turn(points: np.ndarray) -> float:
@@ -26,6 +26,8 @@ def facts(data: Pictures, i: int) -> Facts:
         found = Facts(anime=True)
     else:
         found = parse(str(data.caption[i]), str(data.sex[i]), int(data.age[i]))
+        if complete(data, i):
+            found.absent = [f"-{a}" for a in ABSENT if a not in found.attributes]
     if data.found[i] and not found.anime:
         offset = turn(data.points[i])
         found.turn = "left" if offset < -TURNED else "right" if offset > TURNED else "front" if abs(offset) < STRAIGHT else ""
@@ -35,11 +37,15 @@ def facts(data: Pictures, i: int) -> Facts:
     return found
 
 
+def complete(data: Pictures, i: int) -> bool:
+    """Whether the caption lists every attribute, as only CelebA's do."""
+    return str(data.source[i]).startswith("celeba") and bool(data.caption[i])
+
+
 def labels(data: Pictures, i: int, found: Facts) -> np.ndarray:
-    """COLUMNS as 0, 1 or -1 (unknown). Only CelebA's captions list every attribute they have,
-    so only there does a missing one mean "no"."""
+    """COLUMNS as 0, 1 or -1 (unknown). A missing attribute means "no" where the caption lists them all."""
     out = np.full(len(COLUMNS), -1, np.float32)
-    if str(data.source[i]).startswith("celeba") and data.caption[i]:
+    if complete(data, i):
         hair = {w for a in found.attributes for w in a.split() if a.endswith(" hair")}
         for k, name in enumerate(COLUMNS[:-1]):
             out[k] = float(name in found.attributes or name in hair)

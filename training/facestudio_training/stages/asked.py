@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..config import Config
 from ..data import align, pictures, skin
+from ..language import marks
 from ..models.teachers import mobilefacenet
 from . import face
 from .mix import Mix, tokens
@@ -22,7 +23,8 @@ PORTRAITS = ("moved", "stylised")  # scenes of one person
 class Asked:
     """For B pictures with M faces in all: latent [B,c,h,w], the pictures that lend their style; style [B,D], faces
     [B,N,F] and mask [B,N,h,w] as in Batch; picture [M], which of B a face is in; place [M,2,3], where it is (see
-    crops); wanted [M,E], what the recogniser is to say of it; tone [M,3], the colour of the person's skin, RGB 0..1."""
+    crops); wanted [M,E], what the recogniser is to say of it; tone [M,3], the colour of the person's skin, RGB 0..1; named [B,K],
+    which attributes are to be there (1) or not (-1)."""
 
     latent: Tensor
     style: Tensor
@@ -32,6 +34,7 @@ class Asked:
     place: Tensor
     wanted: Tensor
     tone: Tensor
+    named: Tensor
 
     def context(self, guidance) -> Tensor:
         """Tokens [B,N,T,C]."""
@@ -73,7 +76,8 @@ class Requests:
             return self.groups(max(1, people // 2))
         base = self.rows[(self.uniform(people) * len(self.rows)).long()]
         latent, style, place = self.draw.latents[base, 0].float(), self.draw.style[base, 0].float(), self.place[base]
-        chance = self.uniform(people)
+        added, named = self.draw.marking(base)
+        style, chance = style + added, self.uniform(people)
         for kind in (k for k in PORTRAITS if k in self.places):
             chosen = torch.nonzero((chance >= 0) & (chance < self.cfg.elsewhere / 2))[:, 0]
             chance = chance - self.cfg.elsewhere / 2
@@ -81,11 +85,13 @@ class Requests:
                 pick = self.mix.pick(kind, len(chosen))
                 held = self.mix.kinds[kind]
                 latent[chosen], style[chosen] = held["latents"][pick].float(), held["style"][pick].float()
+                named[chosen] = 0
                 place[chosen], base[chosen] = self.places[kind][pick, 0], held["rows"][pick, 0]
-        style[self.uniform(people) < self.cfg.style_drop] = 0
+        dropped = self.uniform(people) < self.cfg.style_drop
+        style[dropped], named[dropped] = 0, 0
         who = self.others(base)
         return Asked(latent, style, self.photos(who)[:, None], latent.new_ones(people, 1, *latent.shape[2:]),
-                     torch.arange(people, device=self.device), place, self.wanted[who], self.tone[who])
+                     torch.arange(people, device=self.device), place, self.wanted[who], self.tone[who], named)
 
     def groups(self, count: int) -> Asked:
         """So many pictures of several people, everybody somebody else; the background goes to one of them."""
@@ -97,7 +103,7 @@ class Requests:
         picture, place = torch.nonzero(there, as_tuple=True)
         return Asked(held["latents"][pick].float(), style, self.photos(who.flatten()).unflatten(0, who.shape) * there[..., None],
                      self.mix.filled(held["masks"][pick].float(), there), picture, self.places["wide"][pick][picture, place],
-                     self.wanted[who[picture, place]], self.tone[who[picture, place]])
+                     self.wanted[who[picture, place]], self.tone[who[picture, place]], style.new_zeros(count, len(marks.NAMES)))
 
     def others(self, base: Tensor) -> Tensor:
         """Whose faces are asked for in pictures of these people: at times their own."""

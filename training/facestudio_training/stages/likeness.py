@@ -3,7 +3,7 @@
 The paper's loss gives a picture back that the person was in (eq. 3), so nothing in it ever asks for a
 person in somebody else's picture, which is all that the U-Net is used for. Here (ours) it starts from noise,
 with the style of one picture and the faces of other people; one of its predictions on the way is decoded,
-and MobileFaceNet is asked who is in it. Two discriminators, which learn beside it, say whether the picture and the
+and MobileFaceNet is asked who is in it, the annotator whether marked attributes are. Two discriminators, which learn beside it, say whether the picture and the
 faces look real. The paper's loss goes on too, so that every timestep stays a denoiser's.
 """
 
@@ -19,10 +19,11 @@ from ..config import Config
 from ..data import pictures, skin
 from ..device import autocast, compiled, pick
 from ..diffusion import alphas, ancestral, timesteps
+from ..models.annotator import shrunk
 from ..models.critic import Critic, FaceCritic
 from ..optim import mixed
 from ..trainer import Trainer, setup
-from . import unet, vae
+from . import marks, unet, vae
 from .asked import CROP, Asked, Requests, recogniser
 from .mix import Mix
 from .sharpen import still
@@ -49,10 +50,10 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
         drawn = mix(c.train.batch)
         loss, v = unet.reconstruct(forward, guidance, drawn, alpha, cfg.unet.weight_floor)
         asked = requests(c.people)
-        alike, tone, fooled, judged = verdict(walk(forward, guidance, asked), asked)
+        alike, tone, named, fooled, judged = verdict(walk(forward, guidance, asked), asked)
         warm = min(1.0, t.at / max(1, c.critic_warmup))  # the critics learn to see first
-        t.step(loss + c.weight * (1 - alike) + c.tone * tone + warm * c.adversarial * fooled + judged,
-               images=len(drawn.latent) + len(asked.latent), v=v, alike=alike, tone=tone, fooled=fooled, judged=judged)
+        t.step(loss + c.weight * (1 - alike) + c.tone * tone + c.named * named + warm * c.adversarial * fooled + judged,
+               images=len(drawn.latent) + len(asked.latent), v=v, alike=alike, tone=tone, named=named, fooled=fooled, judged=judged)
         if time.monotonic() - shown > unet.SHEET_SECONDS:
             unet.sheet(cfg, held, t)
             shown = time.monotonic()
@@ -101,10 +102,11 @@ class Verdict:
         self.cfg, self.critics, self.random, device = cfg.likeness, critics, random, random.device
         self.decoder = vae.load(cfg)[1].to(device).requires_grad_(False)
         self.recogniser, self.mean, self.std = recogniser(cfg, device)
+        self.annotator = marks.load(cfg).to(device).requires_grad_(False)
 
-    def __call__(self, clean: Tensor, asked: Asked) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def __call__(self, clean: Tensor, asked: Asked) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Of latents [B,c,h,w]: the mean cosine of their faces to those who were asked for; how far their skin's colour
-        is from those people's, of which a recogniser tells nothing; how far the critics took them for fakes; the critics'
+        is from those people's, of which a recogniser tells nothing; the annotator's cross-entropy on what was marked; how far the critics took them for fakes; the critics'
         own loss (hinge), whose gradient is theirs alone. What is real is what the decoder makes of the pictures that lent
         their style: a critic of photos would see the decoder first."""
         with autocast(clean.device):
@@ -112,6 +114,7 @@ class Verdict:
             with torch.no_grad():
                 real = self.decode(asked.latent)
             place = self.wobbled(asked.place)
+            logits = self.annotator(shrunk(made)).float()
             shown = self.faces(made, asked.picture, place)
             seen, fake = self.recogniser.maps(shown)
             with torch.no_grad():
@@ -119,8 +122,9 @@ class Verdict:
             picture, face = self.critics["picture"], self.critics["face"]
             fooled = -still(picture, made).float().mean() - still(face, fake).mean()
             judged = hinge(picture(real), picture(made.detach())) + hinge(face(true), face([x.detach() for x in fake]))
+        named = (F.softplus(-asked.named * logits) * asked.named.abs()).sum() / asked.named.abs().sum().clamp(min=1)
         tone = skin.of(shown.float() * self.std + self.mean).mean((2, 3))
-        return (seen.float() * asked.wanted).sum(1).mean(), ((tone - asked.tone) ** 2).mean(), fooled, judged
+        return (seen.float() * asked.wanted).sum(1).mean(), ((tone - asked.tone) ** 2).mean(), named, fooled, judged
 
     def decode(self, latent: Tensor) -> Tensor:
         return self.decoder(latent.contiguous(memory_format=torch.channels_last)).float().clamp(-1, 1)

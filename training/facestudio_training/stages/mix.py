@@ -13,6 +13,7 @@ from ..config import Config
 
 INSIDE = ("moved", "stylised", "nobody")  # of the portraits' own size
 WHOLE = ("wide", "square")  # kinds that fill a step of their own
+MARKED = ("moved",)  # kinds of one person in the colours of the portrait
 
 
 @dataclass
@@ -95,6 +96,8 @@ class Mix:
         source = torch.where(self.uniform(*rows.shape) < c.other_photo, other, known)
         faces = draw.face[source] * (rows >= 0)[..., None]
         style, chance = self.kinds[kind]["style"][pick].float(), self.uniform(len(pick))
+        if kind in MARKED:
+            style = style + draw.marking(rows[:, 0])[0]
         style[chance < c.both_drop + c.style_drop] = 0
         faces[(chance < c.both_drop) | (chance >= 1 - c.face_drop)] = 0
         return style, faces

@@ -1,4 +1,4 @@
-"""Trains the diffusion prior: from a prompt's embedding to e_h of a picture it could describe."""
+"""Trains the diffusion prior: from a prompt's embedding to e_h of a picture it could describe, with marks of what it names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from ..config import Config
 from ..data import pictures
 from ..device import autocast, of, pick
 from ..language import facts as known
-from ..language.captions import Facts, describe
+from ..language import marks
+from ..language.captions import Facts, worded
 from ..language.tokenizer import Tokenizer
 from ..models.prior import Prior
 from ..models.text import TextEncoder
@@ -78,10 +79,13 @@ def cumulative() -> Tensor:
     return torch.cumprod(1 - betas, 0).float()
 
 
-def wordings(told: list[Facts], text: TextEncoder, tokenizer: Tokenizer, seed: int) -> np.ndarray:
-    """Text embeddings float16 [rows, 2, WORDINGS, 256] of every picture and its mirror image."""
+def wordings(told: list[Facts], text: TextEncoder, tokenizer: Tokenizer, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Text embeddings float16 [rows, 2, WORDINGS, 256] of every picture and its mirror image, and what each names
+    float16 [rows, 2, WORDINGS, K]."""
     dice = random.Random(seed)
-    ids = [tokenizer.encode(describe(side, dice)) for f in told for side in (f, f.mirrored()) for _ in range(WORDINGS)]
+    texts = [worded(side, dice) for f in told for side in (f, f.mirrored()) for _ in range(WORDINGS)]
+    ids = [tokenizer.encode(t) for t, _ in texts]
+    named = np.stack([marks.named(n) for _, n in texts]).astype(np.float16)
     out, started = [], time.monotonic()
     shown = started
     for at in range(0, len(ids), 512):
@@ -91,16 +95,19 @@ def wordings(told: list[Facts], text: TextEncoder, tokenizer: Tokenizer, seed: i
             shown = time.monotonic()
             left = (shown - started) / (at + 512) * (len(ids) - at)
             print(f"prior: wordings {at}/{len(ids)}, {left / 60:.1f} min left", flush=True)
-    return np.concatenate(out).reshape(len(told), 2, WORDINGS, -1)
+    shape = len(told), 2, WORDINGS, -1
+    return np.concatenate(out).reshape(shape), named.reshape(shape)
 
 
-def draw(chosen: np.ndarray, rows: np.ndarray, images: np.ndarray, words: np.ndarray,
+def draw(chosen: np.ndarray, rows: np.ndarray, images: np.ndarray, words: tuple[np.ndarray, np.ndarray],
          rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """e_h [B,768] of the pictures or their mirror images, and the embeddings [B,256] of one wording.
-    chosen counts in rows, which count in images."""
+    """e_h [B,768] of the pictures or their mirror images, marked with what one wording names, and the embeddings
+    [B,256] of that wording. chosen counts in rows, which count in images."""
     sides = rng.integers(0, 2, len(chosen))
-    given = words[chosen, sides, rng.integers(0, WORDINGS, len(chosen))]
-    return (torch.from_numpy(images[rows[chosen], sides].astype(np.float32)),
+    which = rng.integers(0, WORDINGS, len(chosen))
+    given, named = (w[chosen, sides, which] for w in words)
+    along = marks.GAIN * marks.directions(images.shape[2])
+    return (torch.from_numpy(images[rows[chosen], sides] + named.astype(np.float32) @ along),
             torch.from_numpy(given.astype(np.float32)))
 
 
@@ -140,7 +147,7 @@ def sample(net: Prior, words: Tensor, noise: Tensor, steps: int, guidance: float
 
 
 def measure(cfg: Config, net: Prior, rows: np.ndarray, held: np.ndarray, images: np.ndarray,
-            told: list[Facts], words: np.ndarray) -> dict:
+            told: list[Facts], words: tuple[np.ndarray, np.ndarray]) -> dict:
     """Over held identities with a described picture: cosine to the true e_h, the same about the
     mean embedding, spread, and rank, of the prior's samples and of its first guess, beside the
     mean embedding's and a ridge regression's.

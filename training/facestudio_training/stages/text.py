@@ -18,7 +18,8 @@ from ..config import Config
 from ..data import pictures
 from ..device import autocast, pick
 from ..language import facts as known
-from ..language.captions import describe
+from ..language import marks
+from ..language.captions import worded
 from ..trainer import Trainer, save, setup
 from . import clip
 
@@ -45,15 +46,17 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     told = {int(i): known.facts(data, i) for i in rows}
     sample = torch.from_numpy(images[rows[:: max(1, len(rows) // 4000)], 0].astype(np.float32))
     mean, spread = sample.mean(0).to(device), sample.var(0).mean().to(device)
+    along = marks.GAIN * marks.directions(images.shape[2])
     head = Head(cfg.clip.text.embed, images.shape[2]).to(device)
     t = Trainer(cfg.state("text"), "text_train", {"text": text, "head": head}, train, minutes, cfg.fresh)
     rng = np.random.default_rng(train.seed + t.at)
     for _ in t:
         chosen, sides = rng.choice(rows, train.batch), rng.integers(0, 2, train.batch)
         dice = random.Random(int(rng.integers(1 << 62)))
-        ids = [tokenizer.encode(describe(told[int(i)].mirrored() if side else told[int(i)], dice))
-               for i, side in zip(chosen, sides, strict=True)]
-        goal = torch.from_numpy(images[chosen, sides].astype(np.float32)).to(device) - mean
+        texts, named = zip(*[worded(told[int(i)].mirrored() if side else told[int(i)], dice)
+                             for i, side in zip(chosen, sides, strict=True)], strict=True)
+        ids = [tokenizer.encode(t) for t in texts]
+        goal = torch.from_numpy(images[chosen, sides] + np.stack([marks.named(n) for n in named]) @ along).to(device) - mean
         with autocast(device):
             found = head.image(text(clip.trim(ids).to(device)))
         error, contrast = losses(found.float(), goal, head.scale)

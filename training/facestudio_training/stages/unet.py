@@ -17,7 +17,7 @@ from ..models.guidance import GuidanceProjection
 from ..models.unet import UNet
 from ..optim import mixed
 from ..trainer import Trainer, setup
-from . import vae
+from . import marks, vae
 from .mix import Batch, Mix
 
 OUTSIDE = ("guidance.", "enter", "leave", "place", ".time.", "steer", "table")
@@ -91,6 +91,7 @@ class Draw:
         self.latents = vae.latents(cfg, held).to(device)
         self.people, self.others = (torch.from_numpy(held.where(s)).to(device) for s in ("train", "anime"))
         self.photos, self.first, self.count = (x.to(device) for x in photos(held))
+        self.marking = marks.Marking(cfg, random)
 
     def __call__(self, batch: int):
         def uniform(n=batch):
@@ -105,6 +106,7 @@ class Draw:
         source = self.photos[self.first[row] + (uniform() * self.count[row]).long()]
         source = torch.where(uniform() < self.cfg.other_photo, source, row)
         style, face = self.style[row, side].float(), self.face[source].clone()
+        style = style + self.marking(row)[0]
         chance, c = uniform(), self.cfg
         style[chance < c.both_drop + c.style_drop] = 0
         face[(chance < c.both_drop) | ((chance >= 1 - c.face_drop))] = 0
