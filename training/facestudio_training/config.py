@@ -182,9 +182,9 @@ class Face:
 class Prior:
     model: PriorConfig = field(default_factory=PriorConfig)
     steps: int = 10  # DDIM steps at run time
-    guidance: float = 3.0
+    guidance: float = 1.5
     rescale: float = 0.7  # how far guided embeddings get back the standard deviation they had without
-    train: Train = field(default_factory=lambda: Train(minutes=4, steps=4_000, batch=256, lr=1e-3, ema=0.998))
+    train: Train = field(default_factory=lambda: Train(minutes=9, steps=8_000, batch=256, lr=1e-3, ema=0.998))
 
 
 @dataclass

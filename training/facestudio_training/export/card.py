@@ -17,15 +17,15 @@ product: its scores are no proof of who somebody is. Every picture made with it 
 
 LIMITS = """## Limits
 
-- Trained in hours on two processor cores: likeness is far from the paper's, details are soft, and hands, text, hats
-  and busy backgrounds come out wrong.
+- Trained in minutes on one GPU: people are known again, but wrinkles and contrast are overdone at times, and hands, text,
+  patterns and busy backgrounds come out as daubs.
 - Pictures of {size}x{size} pixels with one large, roughly frontal face are most of what it has seen. Groups were a small
   share and are where it is weakest.
 - Most of the training pictures show celebrities, or people whom another generator made; figures by sex and
   lightness of the skin are in the repository's docs/measurements.md; by age there are none, as the ages of the people it
   is measured on are not known. Pictures with an estimated age under 22 (in All-Age-Faces: under 18) were left out.
-- Prompts change the background, the colours and the light, and a little the hair; what is inside the face (glasses, a beard,
-  a smile) is the person's and follows no prompt. Words beyond the template captions are hardly understood. English only.
+- Prompts change the background's colour, the light, hair and its colour, and bring or take a smile, glasses, beards, hats,
+  neckties, earrings and the like. Words beyond those of the captions and a small lexicon are hardly understood. English only.
 """
 
 

@@ -63,7 +63,7 @@ def manifest(cfg: Config, config_file: Path, encoders: list[str], reports: list[
         "commercial_use": False,
         "provenance": {
             "summary": "Random weights of the default architecture at its smallest, for tests."
-            if random_weights else "Trained from scratch by this repository's training/ on two processor cores.",
+            if random_weights else "Trained from scratch by this repository's training/ on one GPU and two processor cores.",
             "code": f"training/ with configs/{config_file.name}",
             "config_sha256": hashlib.sha256(config_file.read_bytes()).hexdigest(),
             "trained_on": [] if random_weights else TRAINED_ON,

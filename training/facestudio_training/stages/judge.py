@@ -27,6 +27,7 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     data = pictures.load(cfg)
     rows = data.where("train", "low")
     truth = {int(i): labels(data, int(i)) for i in rows}
+    rows = np.array([i for i in rows if (truth[int(i)] >= 0).any()])
     net = Judge(len(NAMES)).to(device, memory_format=torch.channels_last)
     t = Trainer(cfg.state("judge"), "judge_train", {"judge": net}, train, minutes, cfg.fresh)
     rng = np.random.default_rng(train.seed + t.at)
@@ -55,8 +56,8 @@ def labels(data: pictures.Pictures, i: int) -> np.ndarray:
     return np.append(known.labels(data, i, found), np.float32(old))
 
 
-def disturbed(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Shifted, scaled, mirrored, recoloured and at times blurred, as generated pictures are, [SIDE,SIDE,3]."""
+def disturbed(picture: np.ndarray, rng: np.random.Generator, side: int = SIDE) -> np.ndarray:
+    """Shifted, scaled, mirrored, recoloured and at times blurred, as generated pictures are, [side,side,3]."""
     size = picture.shape[0]
     matrix = augment.jitter(np.eye(2, 3), size, rng, shift=size / 16, scale=0.1, turn=4)
     out = cv2.warpAffine(picture, matrix, (size, size), borderMode=cv2.BORDER_REPLICATE)
@@ -64,7 +65,7 @@ def disturbed(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         out = out[:, ::-1]
     if rng.random() < 0.5:
         out = cv2.GaussianBlur(np.ascontiguousarray(out), (0, 0), rng.uniform(0.5, 2.0))
-    return cv2.resize(augment.colour(np.ascontiguousarray(out), rng, 0.15), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return cv2.resize(augment.colour(np.ascontiguousarray(out), rng, 0.15), (side, side), interpolation=cv2.INTER_AREA)
 
 
 def error(found: Tensor, truth: Tensor, share: Tensor) -> Tensor:

@@ -106,7 +106,7 @@ def draw(chosen: np.ndarray, rows: np.ndarray, images: np.ndarray, words: tuple[
     sides = rng.integers(0, 2, len(chosen))
     which = rng.integers(0, WORDINGS, len(chosen))
     given, named = (w[chosen, sides, which] for w in words)
-    along = marks.GAIN * marks.directions(images.shape[2])
+    along = marks.GAIN * marks.STRENGTH[:, None] * marks.directions(images.shape[2])
     return (torch.from_numpy(images[rows[chosen], sides] + named.astype(np.float32) @ along),
             torch.from_numpy(given.astype(np.float32)))
 
