@@ -21,8 +21,9 @@ NAMES = (*ATTRIBUTES, *HAIR)
 GAIN = 6.0  # e_h itself deviates by about 0.6 along such a direction
 SEED = 20_240
 # s_k, by the annotator on example people in each other's pictures: about where it sees the attribute in most.
-STRENGTH = np.array([{"smiling": 2.5, "a beard": 3.5, "a goatee": 3.5, "bangs": 5, "a hat": 5, "a bald head": 5, "wavy": 3,
-                      "straight": 3}.get(name, 4) for name in NAMES], np.float32)
+STRENGTH = np.array([{
+    "smiling": 2.5, "a beard": 3.5, "a goatee": 3.5, "bangs": 5, "a hat": 5, "a bald head": 5, "black": 2.5, "brown": 3, "wavy": 3,
+    "straight": 3}.get(name, 4) for name in NAMES], np.float32)
 
 
 def directions(width: int) -> np.ndarray:
