@@ -1,4 +1,4 @@
-"""Free prompts: whether what they name is in the picture, by a judge that guides nothing."""
+"""Prompts: whether what they name is in the picture, by a judge that guides nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,18 @@ from .bench import Bench, Outcome
 from .table import Table, columns, percent, summary
 
 NEUTRAL = "a photo of a person"
-# Prompt, attribute of the judge, whether it is to be there. None is a wording of language/captions.py.
+# What captions name, in their own words; prompt, attribute of the judge, whether it is to be there.
+NAMED = (
+    ("a photo of a person, smiling", "smiling", True), ("a photo of a person, not smiling", "smiling", False),
+    ("a photo of a person with eyeglasses", "eyeglasses", True), ("a photo of a man with a beard", "a beard", True),
+    ("a photo of a man with a mustache", "a mustache", True), ("a photo of a man with a goatee", "a goatee", True),
+    ("a photo of a person wearing a hat", "a hat", True), ("a photo of a man with a necktie", "a necktie", True),
+    ("a photo of a woman with earrings", "earrings", True), ("a photo of a person with bangs", "bangs", True),
+    ("a photo of a man with a bald head", "a bald head", True), ("a photo of a person with black hair", "black", True),
+    ("a photo of a person with brown hair", "brown", True), ("a photo of a person with blond hair", "blond", True),
+    ("a photo of a person with gray hair", "gray", True), ("a photo of a person with wavy hair", "wavy", True),
+)
+# The same in words that captions do not have.
 FREE = (
     ("somebody grinning from ear to ear", "smiling", True), ("a delighted person", "smiling", True),
     ("a very serious, unsmiling face", "smiling", False), ("a joyful guest at a party", "smiling", True),
@@ -36,22 +47,32 @@ FREE = (
 
 
 def free(bench: Bench, count: int) -> list[Table]:
-    """Forty prompts, alone, each beside the same people and seeds with a prompt that names nothing."""
+    """Forty prompts in free words, and whose the faces are."""
+    return followed(bench, count, FREE, "free")
+
+
+def named(bench: Bench, count: int) -> list[Table]:
+    """A prompt for each attribute that captions name, in their words."""
+    return followed(bench, count, NAMED, "named")
+
+
+def followed(bench: Bench, count: int, prompts: tuple, name: str) -> list[Table]:
+    """Prompts alone, each beside the same people and seeds with a prompt that names nothing."""
     if bench.judge is None:
-        raise SystemExit("eval: the table free asks the judge of attributes: run the judge stage first, or leave it out of --tables")
+        raise SystemExit(f"eval: the table {name} asks the judge of attributes: run the judge stage first, or leave it out of --tables")
     rows, hits, plain, people = [], [], [], []
-    each = max(1, count // len(FREE))
-    for n, (prompt, attribute, wanted) in enumerate(FREE):
+    each = max(1, count // len(prompts))
+    for n, (prompt, attribute, wanted) in enumerate(prompts):
         trials = [dataclasses.replace(t, alpha=0.0, style=-1) for t in bench.pairs(each, seed=40 + n)]
-        got, neutral = (bench.run([dataclasses.replace(t, prompt=p) for t in trials], f"free {n + 1}") for p in (prompt, NEUTRAL))
+        got, neutral = (bench.run([dataclasses.replace(t, prompt=p) for t in trials], f"{name} {n + 1}") for p in (prompt, NEUTRAL))
         there, before = (present(bench, o, attribute) == wanted for o in (got, neutral))
         rows.append([prompt, ("" if wanted else "not ") + attribute, percent(measures.rate(there)), percent(measures.rate(before))])
         hits, plain, people = [*hits, *there], [*plain, *before], [*people, *got]
     rows.append(["all", "", percent(measures.rate(np.array(hits))), percent(measures.rate(np.array(plain)))])
-    return [Table("Free prompts", ["prompt", "what it names", "there", f"there with \"{NEUTRAL}\""], rows,
+    return [Table(f"Prompts: {name}", ["prompt", "what it names", "there", f"there with \"{NEUTRAL}\""], rows,
                   "By a classifier trained on captions for this alone. Its balanced accuracy on photos of the development "
                   "people: " + ", ".join(f"{k} {v:.2f}" for k, v in bench.judge_worth.items()) + "."),
-            Table("The same pictures' people", columns(bench, ""), [["free prompts", *summary(bench, people)]])]
+            Table("The same pictures' people", columns(bench, ""), [[f"{name} prompts", *summary(bench, people)]])]
 
 
 def present(bench: Bench, outcomes: list[Outcome], attribute: str) -> np.ndarray:

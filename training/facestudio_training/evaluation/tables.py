@@ -13,7 +13,7 @@ from ..language.facts import turn
 from . import measures
 from .bench import NAMES, Bench, Outcome
 from .isolation import isolation
-from .prompts import free
+from .prompts import free, named
 from .several import blends, several
 from .table import READ, Table, columns, span, summary
 from .two import two
@@ -197,5 +197,5 @@ def distances(bench: Bench, outcomes: list[Outcome]) -> Table:
 
 
 TABLES = {"image": image, "photos": photos, "identity": identity, "own": own, "looks": looks, "text": text,
-          "free": free, "alpha": alpha, "several": several, "blends": blends, "two": two, "isolation": isolation}
+          "named": named, "free": free, "alpha": alpha, "several": several, "blends": blends, "two": two, "isolation": isolation}
 

@@ -46,9 +46,9 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1, bundle: Pat
         raise SystemExit(f"eval: unknown tables {', '.join(unknown)}; known: {', '.join(TABLES)}")
     folder = bundle.resolve() if bundle else cfg.path("bundle")
     bench = prepare(cfg, folder, threads)
-    if "free" in names and bench.judge is None and tables == ",".join(TABLES):
-        print("eval: left out: free, whose judge of attributes was not trained (stage judge)", flush=True)
-        names.remove("free")
+    if bench.judge is None and tables == ",".join(TABLES):
+        print("eval: left out: named and free, whose judge of attributes was not trained (stage judge)", flush=True)
+        names = [n for n in names if n not in ("named", "free")]
     parts, started = [f"# {bench.mesh.manifest['name']} {bench.mesh.manifest['version']}, measured\n"], time.monotonic()
     at = cfg.state("eval")
     if compared := rest.get("through", through_mesh):
