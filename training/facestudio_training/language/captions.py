@@ -59,8 +59,8 @@ GROUNDS = ("{} background", "on {a} background", "in front of {a} background", "
 
 @dataclass
 class Facts:
-    """What is known of one picture. Empty: unknown. absent: attributes that it does not have, "-" before each; turn: left, right or front, as seen in the
-    picture; ground: colour words of the background."""
+    """What is known of one picture. Empty: unknown. absent: attributes that it does not have, "-" before each; turn:
+    left, right or front, as seen in the picture; ground: colour words of the background."""
 
     sex: str = ""
     age: int = -1

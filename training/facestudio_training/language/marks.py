@@ -15,8 +15,8 @@ from __future__ import annotations
 import numpy as np
 
 from .captions import ATTRIBUTES
+from .lexicon import HAIR
 
-HAIR = ("black", "brown", "blond", "gray", "wavy", "straight")
 NAMES = (*ATTRIBUTES, *HAIR)
 GAIN = 6.0  # e_h itself deviates by about 0.6 along such a direction
 SEED = 20_240
