@@ -52,7 +52,7 @@ def compiled(module: torch.nn.Module, device: torch.device, wanted: bool = False
     if not (shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")):
         print("device: no C compiler, so nothing is compiled: steps take longer", flush=True)
         return module
-    return torch.compile(module, dynamic=False)  # a graph for each of the few sizes is faster than one for all
+    return torch.compile(module, dynamic=False)  # a graph for each of the few sizes
 
 
 def upload(values: np.ndarray, device: torch.device) -> torch.Tensor:

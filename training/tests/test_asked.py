@@ -69,6 +69,7 @@ def test_single_people_are_asked_for_by_their_own_embedding(requests):
     who = got.faces[:, 0, 0].long()
     assert torch.equal(got.wanted, torch.eye(ROWS, E + 1)[who]) and torch.equal(got.picture, torch.arange(32))
     assert torch.allclose(got.tone, who[:, None] / 255)
+    assert (got.style == 101).all() and (got.named[:, 0] == 1).all(), "marks are added to e_h, and told"
     assert got.latent.shape == (32, C, SIDE, SIDE) and torch.equal(got.mask, torch.ones(32, 1, SIDE, SIDE))
 
 
@@ -79,6 +80,14 @@ def test_other_styles_take_their_share_with_their_own_latents(requests):
     stylised = got.style[:, 0] == 7
     assert 10 < stylised.sum() < 54  # the other half is kept for `moved`, which is not there
     assert torch.equal(got.latent[:, 0, 0, 0] == 7, stylised)
+    assert torch.equal(got.named[:, 0] == 0, stylised), "whose colours may be others than the marks say"
+
+
+def test_without_a_style_nothing_is_named(requests):
+    make, c = requests
+    c.groups, c.elsewhere, c.style_drop = 0.0, 0.0, 1.0
+    got = make()(8)
+    assert not got.style.any() and not got.named.any()
 
 
 def test_in_groups_everybody_has_a_place_and_a_mask_and_nobody_has_none(requests):
@@ -88,7 +97,7 @@ def test_in_groups_everybody_has_a_place_and_a_mask_and_nobody_has_none(requests
     assert got.latent.shape == (8, C, SIDE, 2 * SIDE) and got.faces.shape == (8, 3, F)
     assert torch.equal(got.picture, torch.arange(8).repeat_interleave(2))
     assert torch.equal(got.mask.sum(1), torch.ones(8, SIDE, 2 * SIDE)) and not got.mask[:, 2].any()
-    assert not got.faces[:, 2].any()
+    assert not got.faces[:, 2].any() and not got.named.any()
     who = got.faces[:, :2, 0].long().flatten()
     assert torch.equal(got.wanted, torch.eye(ROWS, E + 1)[who])
     left, right = got.place[0::2, 0, 2], got.place[1::2, 0, 2]

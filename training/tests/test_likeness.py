@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from facestudio_training import diffusion
 from facestudio_training.data import align
 from facestudio_training.data.pictures import Pictures
-from facestudio_training.stages import asked, unet
+from facestudio_training.stages import asked, likeness, unet
 
 
 def test_crops_are_those_of_the_face_encoder():
@@ -71,3 +71,9 @@ def test_the_weights_before_and_after_are_averaged(tiny, tmp_path, share):
     got = torch.nn.ModuleDict(dict(zip(("unet", "guidance"), unet.load(cfg)))).state_dict()
     for name, value in got.items():
         torch.testing.assert_close(value, (1 - share) * held["unet"][name] + share * held["likeness"][name])
+
+
+def test_only_what_was_named_can_be_missed():
+    logits, named = torch.tensor([[4.0, -4.0, 9.0]]), torch.tensor([[1.0, -1.0, 0.0]])
+    assert likeness.missed(logits, named) < 0.02 < likeness.missed(-logits, named)
+    assert likeness.missed(logits, 0 * named) == 0

@@ -23,7 +23,7 @@ NAMED = (
     ("a photo of a person with brown hair", "brown", True), ("a photo of a person with blond hair", "blond", True),
     ("a photo of a person with gray hair", "gray", True), ("a photo of a person with wavy hair", "wavy", True),
 )
-# The same in words that captions do not have.
+# Prompts that are no wording of language/captions.py or language/lexicon.py.
 FREE = (
     ("somebody grinning from ear to ear", "smiling", True), ("a delighted person", "smiling", True),
     ("a very serious, unsmiling face", "smiling", False), ("a joyful guest at a party", "smiling", True),

@@ -12,6 +12,8 @@ one that does not. A picture given as style has no marks, so nothing is said of 
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from .captions import ATTRIBUTES
@@ -26,6 +28,7 @@ STRENGTH = np.array([{
     "straight": 3}.get(name, 4) for name in NAMES], np.float32)
 
 
+@cache
 def directions(width: int) -> np.ndarray:
     """float32 [K,width]: one direction for each of NAMES, at right angles to each other."""
     drawn = np.random.default_rng(SEED).standard_normal((width, len(NAMES)))

@@ -106,8 +106,8 @@ class Verdict:
 
     def __call__(self, clean: Tensor, asked: Asked) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Of latents [B,c,h,w]: the mean cosine of their faces to those who were asked for; how far their skin's colour
-        is from those people's, of which a recogniser tells nothing; the annotator's cross-entropy on what was marked; how far the critics took them for fakes; the critics'
-        own loss (hinge), whose gradient is theirs alone. What is real is what the decoder makes of the pictures that lent
+        is from those people's, of which a recogniser tells nothing; the annotator's cross-entropy on what was marked; how
+        far the critics took them for fakes; the critics' own loss (hinge), whose gradient is theirs alone. What is real is what the decoder makes of the pictures that lent
         their style: a critic of photos would see the decoder first."""
         with autocast(clean.device):
             made = self.decode(clean)
@@ -122,9 +122,8 @@ class Verdict:
             picture, face = self.critics["picture"], self.critics["face"]
             fooled = -still(picture, made).float().mean() - still(face, fake).mean()
             judged = hinge(picture(real), picture(made.detach())) + hinge(face(true), face([x.detach() for x in fake]))
-        named = (F.softplus(-asked.named * logits) * asked.named.abs()).sum() / asked.named.abs().sum().clamp(min=1)
         tone = skin.of(shown.float() * self.std + self.mean).mean((2, 3))
-        return (seen.float() * asked.wanted).sum(1).mean(), ((tone - asked.tone) ** 2).mean(), named, fooled, judged
+        return (seen.float() * asked.wanted).sum(1).mean(), ((tone - asked.tone) ** 2).mean(), missed(logits, asked.named), fooled, judged
 
     def decode(self, latent: Tensor) -> Tensor:
         return self.decoder(latent.contiguous(memory_format=torch.channels_last)).float().clamp(-1, 1)
@@ -141,6 +140,11 @@ class Verdict:
         crop = F.grid_sample(made[picture], grid, mode="bilinear", align_corners=False)
         crop = crop + self.cfg.grain * torch.randn(crop.shape, generator=self.random, device=crop.device)
         return ((crop * 0.5 + 0.5 - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+
+
+def missed(logits: Tensor, named: Tensor) -> Tensor:
+    """Cross-entropy of logits [B,K] on what was named [B,K], 1 there or -1 not; the rest, 0, does not count."""
+    return (F.softplus(-named * logits) * named.abs()).sum() / named.abs().sum().clamp(min=1)
 
 
 def hinge(real: Tensor, fake: Tensor) -> Tensor:
