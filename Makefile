@@ -54,7 +54,7 @@ go_test = $(if $(filter-out 0,$(RERUNS)),$(TOOLS)/gotestsum --format standard-qu
 .PHONY: test-go
 test-go: setup $(if $(filter-out 0,$(RERUNS)),$(TOOLS)/gotestsum) ## Run the Go tests of every module (RERUNS=2: those that fail twice more).
 	$(call go_test,-timeout 30m,$(MODULES:%=./%/...))
-	cd tools && GOWORK=off go test ./layout/... ./protoc-gen-apidoc/...
+	cd tools && GOWORK=off go test -count=1 ./layout/... ./protoc-gen-apidoc/...
 
 .PHONY: test-web
 test-web: build ## Run the tests of the web page in a browser.

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -116,19 +115,11 @@ func TestListsLeaveOutWhatWasChangedByHand(t *testing.T) {
 // spoil puts a record into the bucket whose value nobody has sealed.
 func (h *harness) spoil(t *testing.T, key jobqueue.RecordKey) {
 	t.Helper()
-	js, err := jetstream.New(h.nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	kv, err := js.KeyValue(t.Context(), "records")
-	if err != nil {
-		t.Fatal(err)
-	}
 	data, err := proto.Marshal(&jobqueuev1.Record{Tenant: key.Tenant, Value: []byte("what nobody has sealed")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := kv.Put(t.Context(), key.Tenant+"."+key.ID, data); err != nil {
+	if _, err := h.nc.RequestWithContext(t.Context(), "$KV.records."+key.Tenant+"."+key.ID, data); err != nil {
 		t.Fatal(err)
 	}
 }
