@@ -64,20 +64,24 @@ func check(t *testing.T, conn *grpc.ClientConn) {
 	}
 }
 
+// fetch is "" after a failure. It may be called from any goroutine.
 func fetch(t *testing.T, client *http.Client, url string) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return ""
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return ""
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return ""
 	}
 	return res.Proto + " " + string(body)
 }

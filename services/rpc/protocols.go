@@ -64,8 +64,7 @@ func (p *protocols) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInf
 		return p.TransportCredentials.ServerHandshake(raw)
 	}
 	start := make([]byte, len(http2Start))
-	defer context.AfterFunc(p.draining, func() { _ = arrived.Conn.SetDeadline(time.Unix(1, 0)) })()
-	n, err := io.ReadFull(arrived.Conn, start)
+	n, err := p.read(arrived.Conn, start)
 	if n == 0 {
 		return nil, nil, io.EOF // a probe, or a connection kept for later
 	}
@@ -74,6 +73,21 @@ func (p *protocols) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInf
 		return p.TransportCredentials.ServerHandshake(begun)
 	}
 	return p.dispatch(arrived, begun)
+}
+
+// read fills b until the server drains. Afterwards draining no longer touches the
+// connection, which may belong to somebody else soon.
+func (p *protocols) read(conn net.Conn, b []byte) (int, error) {
+	cut := make(chan struct{})
+	stop := context.AfterFunc(p.draining, func() {
+		defer close(cut)
+		_ = conn.SetDeadline(time.Unix(1, 0))
+	})
+	n, err := io.ReadFull(conn, b)
+	if !stop() {
+		<-cut
+	}
+	return n, err
 }
 
 func (p *protocols) secure(arrived *arrival) (net.Conn, credentials.AuthInfo, error) {
