@@ -46,6 +46,21 @@ def test_every_role_computes_what_the_bundle_computes(tiny, stored):
         np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-3 * wanted.std(), err_msg=key)
 
 
+def test_batch_norms_that_were_trained_come_back(tiny):
+    role, trained = export.contract(tiny, PIECES)["face_encoder"], restore.distinct(untrained.modules(tiny)["face_encoder"])
+    random = torch.Generator().manual_seed(2)
+    for norm in (m for m in trained.modules() if isinstance(m, restore.NORMS)):
+        for value in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):
+            value.copy_(0.5 + torch.rand(value.shape, generator=random))
+    module, pixels = blank(trained), role.example(6)["pixels"]
+    restore.restore(module, role, graph.store(graph.export(trained, role), "fp16"))
+    with torch.no_grad():
+        wanted = trained.eval()(pixels)
+        torch.testing.assert_close(module.eval()(pixels), wanted, rtol=1e-2, atol=1e-3)
+        restore.settle(module, [pixels])
+        torch.testing.assert_close(module.eval()(pixels), wanted, rtol=1e-2, atol=1e-3)
+
+
 def test_settled_norms_compute_the_same_and_fit_their_inputs(tiny, stored):
     role = export.contract(tiny, PIECES)["face_encoder"]
     module = blank(untrained.modules(tiny)["face_encoder"])

@@ -29,13 +29,16 @@ class Unrestorable(ValueError):
 def restore(module: nn.Module, role: Role, model: onnx.ModelProto) -> None:
     """Fills module with the weights of model, which `export` and `store` made of such a module.
 
-    Batch norms come back as what is left of them when they are folded: a shift alone. Weights
-    carry the rounding that they were stored with."""
+    Batch norms that were folded come back as what is left of them: a shift alone. Weights carry the
+    rounding that they were stored with."""
     marked = distinct(module)
     places = positions(marked, graph.export(marked, role))
     held = initializers(model)
     passive(module)
+    whole = unfolded(module, held)
     for name, tensor in learnt(module).items():
+        if owner(module, name) in whole:
+            continue
         if name not in places:
             if name.endswith("weight") and isinstance(owner(module, name), NORMS):
                 continue  # its scale is part of the convolution's weights
@@ -53,7 +56,7 @@ def restore(module: nn.Module, role: Role, model: onnx.ModelProto) -> None:
 
 @torch.no_grad()
 def settle(module: nn.Module, inputs: list[Tensor]) -> None:
-    """Gives the module's batch norms, of which only a shift was restored, their statistics over
+    """Gives the module's batch norms, of most of which only a shift was restored, their statistics over
     these inputs, without changing what the module computes: training can go on from there."""
     seen: dict[nn.Module, list[Tensor]] = {m: [] for m in module.modules() if isinstance(m, NORMS)}
     hooks = [m.register_forward_hook(lambda m, args, _: seen[m].append(args[0].transpose(0, 1).flatten(1)))
@@ -67,10 +70,24 @@ def settle(module: nn.Module, inputs: list[Tensor]) -> None:
         values = torch.cat(parts, 1)
         mean, var = values.mean(1), values.var(1)
         if norm.affine:
-            norm.weight.copy_((var + norm.eps).sqrt())
-            norm.bias.add_(mean)
+            scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+            norm.weight.copy_(scale * (var + norm.eps).sqrt())
+            norm.bias.add_(scale * (mean - norm.running_mean))
             norm.running_mean.copy_(mean)
             norm.running_var.copy_(var)
+
+
+@torch.no_grad()
+def unfolded(module: nn.Module, held: dict[str, np.ndarray]) -> set[nn.Module]:
+    """Fills the batch norms that follow no convolution, which the graph holds as they are, and returns them."""
+    whole = set()
+    for name, norm in module.named_modules():
+        parts = norm.state_dict().keys() - {"num_batches_tracked"} if isinstance(norm, NORMS) else set()
+        if parts and all(f"{name}.{part}" in held for part in parts):
+            for part in parts:
+                getattr(norm, part).copy_(torch.from_numpy(held[f"{name}.{part}"].copy()))
+            whole.add(norm)
+    return whole
 
 
 def owner(module: nn.Module, name: str) -> nn.Module:
