@@ -74,7 +74,7 @@ setup-api: ## Make the Python environment of examples/python and of the API's te
 	@scripts/setup-api.sh
 
 .PHONY: test-training
-test-training: setup-training ## Run the tests of the training code.
+test-training: setup setup-training ## Run the tests of the training code.
 	$(PYTHON) -m pytest -q training/tests
 
 .PHONY: race

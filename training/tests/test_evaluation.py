@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from facestudio_training.config import ROOT
-from facestudio_training.data import align, pictures
 from facestudio_training.data.detector import Face
 from facestudio_training.evaluation import in_place, measures, noise, verdict
 from facestudio_training.evaluation.bench import NAMES, Bench
@@ -19,6 +18,8 @@ from facestudio_training.evaluation.tables import TABLES
 from facestudio_training.golden import philox
 from facestudio_training.models.judge import Judge
 from facestudio_training.stages import judge
+
+from conftest import synthetic, tiny_mesh
 
 REPOSITORY = ROOT.parent
 
@@ -31,9 +32,7 @@ def test_noise_is_the_reference_noise(seed, count, step, picture, stream):
 
 @pytest.fixture(scope="module")
 def mesh() -> Mesh:
-    bundle = REPOSITORY / "models" / "tiny"
-    digest = next(f["sha256"] for f in json.loads((bundle / "bundle.json").read_text())["files"] if f["role"] == "face_detector")
-    return Mesh(bundle, REPOSITORY / ".cache" / "models" / f"{digest}.onnx")
+    return tiny_mesh(Mesh)
 
 
 def test_pictures_are_the_golden_ones_of_the_denoiser(mesh):
@@ -159,17 +158,7 @@ def in_place_of(photo: np.ndarray, radius: float, edge: float) -> np.ndarray:
 @pytest.fixture(scope="module")
 def bench(mesh) -> Bench:
     """Synthetic people, two as one person, seen by the tiny bundle's own encoder; each picture is there twice."""
-    files = 2 * sorted((REPOSITORY / "examples" / "faces").glob("*.jpg"))[:12]
-    pixels = np.stack([cv2.resize(cv2.cvtColor(cv2.imread(str(f)), cv2.COLOR_BGR2RGB), (128, 128), interpolation=cv2.INTER_AREA)
-                       for f in files])
-    found = [mesh.detect(p)[0] for p in pixels]
-    n = len(files)
-    texts = np.array([""] * n)
-    data = pictures.Pictures(
-        pixels, np.stack([align.face(p, f.points) for p, f in zip(pixels, found)]), np.zeros((n, 64, 64, 3), np.uint8),
-        np.ones(n, bool), np.ones(n, np.float32), np.stack([f.box for f in found]), np.stack([f.points for f in found]),
-        np.array([f.name for f in files]), np.array(["dev"] * n), np.arange(n) % 6, texts, np.ones(n, bool),
-        np.full(n, -1), texts, texts)
+    data = synthetic(mesh)
     recognisers = dict.fromkeys(NAMES, mesh.face_embed)
     out = Bench(mesh, Gallery(data, recognisers), recognisers)
     out.judge, out.judge_worth = Judge(len(judge.NAMES)).eval(), {"smiling": 0.5}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import copy
 import dataclasses
+import shutil
 import time
 from collections.abc import Callable
 
@@ -30,6 +31,9 @@ from ..evaluation.table import READ, Table, columns, span, summary
 from ..files import write_text
 from . import unet, vae
 from .eval import prepare
+from .few import few
+
+KEPT = 1000  # people, for DreamBooth's prior preservation
 
 
 @dataclasses.dataclass
@@ -41,12 +45,12 @@ class Photos:
 
 
 class TorchMesh(Mesh):
-    """A mesh whose U-Net and Linear are PyTorch modules, on whatever device they are."""
+    """A mesh some of whose graphs are PyTorch modules, on whatever device they are."""
 
-    modules: nn.ModuleDict
+    modules: nn.ModuleDict = nn.ModuleDict()
 
     def graph(self, key: str, **inputs: np.ndarray) -> np.ndarray:
-        if key not in ("unet", "guidance"):
+        if key not in self.modules:
             return super().graph(key, **inputs)
         device = next(self.modules.parameters()).device
         given = [torch.from_numpy(np.ascontiguousarray(v, np.float32)).to(device) for v in inputs.values()]
@@ -105,8 +109,10 @@ class Kept:
     """Training pictures with their own conditions, for DreamBooth's prior preservation."""
 
     def __init__(self, cfg: Config, device: torch.device):
-        held = pictures.load(cfg)
-        self.draw = unet.Draw(cfg, held, generator(device, 0))
+        part, held = few(cfg, pictures.load(cfg), KEPT, "baseline/kept")
+        for file in cfg.state("vae").glob("*.safetensors"):
+            shutil.copy2(file, part.state("vae"))
+        self.draw = unet.Draw(part, held, generator(device, 0))
 
     def __call__(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
         return self.draw(count)[:3]

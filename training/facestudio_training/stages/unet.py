@@ -26,9 +26,15 @@ SHEET_SECONDS = 600.0
 
 def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     """Writes <state>/unet/unet.safetensors (unet.*, guidance.*) and sheets of samples."""
+    held = pictures.load(cfg)
+    t = fit(cfg, held, minutes, threads, sheets=True)
+    sheet(cfg, held, t)
+
+
+def fit(cfg: Config, held: pictures.Pictures, minutes: float | None, threads: int, sheets: bool = False) -> Trainer:
+    """Writes <state>/unet/unet.safetensors, trained on these pictures; with sheets draws samples on the way."""
     device = pick(cfg.device)
     random = setup(threads, cfg.unet.train.seed, device)
-    held = pictures.load(cfg)
     draw = Mix(cfg, Draw(cfg, held, random))
     unet, guidance = build(cfg)
     modules = torch.nn.ModuleDict({"unet": unet, "guidance": guidance}).to(device)
@@ -40,10 +46,10 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
         drawn = draw(cfg.unet.train.batch)
         loss, v = reconstruct(forward, guidance, drawn, alpha, cfg.unet.weight_floor)
         t.step(loss, images=len(drawn.latent), v=v)
-        if time.monotonic() - shown > SHEET_SECONDS:
+        if sheets and time.monotonic() - shown > SHEET_SECONDS:
             sheet(cfg, held, t)
             shown = time.monotonic()
-    sheet(cfg, held, t)
+    return t
 
 
 def reconstruct(forward, guidance, drawn: Batch, alpha: torch.Tensor, floor: float) -> tuple[torch.Tensor, torch.Tensor]:
