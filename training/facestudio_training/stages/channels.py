@@ -19,7 +19,7 @@ from ..config import Config
 from ..data import augment, pictures
 from ..device import pick
 from ..evaluation import measures, sheets
-from ..evaluation.bench import NAMES, Bench
+from ..evaluation.bench import NAMES, Bench, Outcome
 from ..evaluation.table import Table, percent, span
 from ..files import write_text
 from ..trainer import save, setup
@@ -81,7 +81,7 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1, channels: t
 
 
 COLUMNS = ["channels", "PSNR on the dev people, dB", "U-Net's pictures seen", "error of v", "face found", "to given, own encoder",
-           "to not given, own encoder", "KID x 1,000 of aligned faces, own encoder"]
+           "to not given, own encoder", "KID x 1,000 of aligned faces, own encoder", "of whole pictures, vision trio"]
 NOTE = ("Similarity is normalised: 0 two different people, 1 two photos of one person. The error of v is of latents of that "
         "width, so it does not compare them.")
 
@@ -95,22 +95,35 @@ def compare(cfg: Config, one: Config, held: pictures.Pictures, given: Given, thr
     psnr = vae.measure(encoder, decoder, given.held, given.held.where("dev"))
     t = unet.fit(one, held, given.unet, threads)
     net, guidance = (m.to(device) for m in unet.load(one))
-    bench, manifest = given.bench, given.bench.mesh.manifest
-    bench.mesh.modules = torch.nn.ModuleDict({"unet": net, "guidance": guidance, "vae_decoder": decoder})
-    kept = manifest["latent"]
-    manifest["latent"] = {**kept, "channels": one.vae.latent_channels, "scale": 1.0, "shift": 0.0}
+    outcomes = paint(given, one, torch.nn.ModuleDict({"unet": net, "guidance": guidance, "vae_decoder": decoder}))
+    whole_lines = len(outcomes) // sheets.ACROSS * sheets.ACROSS
+    sheets.lines(given.bench.gallery, outcomes[:whole_lines], cfg.state("channels") / f"sheet-{one.vae.latent_channels}.png")
+    return [f"{psnr:.1f}", str(t.images), f"{t.log[-1]['v']:.2f}" if t.log else "-", *judged(given.bench, outcomes)]
+
+
+def paint(given: Given, one: Config, modules: torch.nn.ModuleDict) -> list[Outcome]:
+    """Every development person in turn in another's picture, by these modules in the bundle's mesh."""
+    mesh, width = given.bench.mesh, one.vae.latent_channels
+    kept, mesh.modules = mesh.manifest["latent"], modules
+    mesh.manifest["latent"] = {**kept, "channels": width, "scale": 1.0, "shift": 0.0}
     try:
-        outcomes = bench.run(bench.pairs(given.results, seed=30), f"{one.vae.latent_channels} channels")
+        return given.bench.run(given.bench.pairs(given.results, seed=30), f"{width} channels")
     finally:
-        manifest["latent"] = kept
-    sheets.lines(bench.gallery, outcomes[:len(outcomes) // sheets.ACROSS * sheets.ACROSS], cfg.state("channels") / f"sheet-{one.vae.latent_channels}.png")
-    g, own = bench.gallery, NAMES[1]
-    people = np.array([o.trial.person for o in outcomes])
-    to = [[g.to(own, o.vectors[own], photos(o, g)) if o.found else np.nan for o in outcomes]
-          for photos in (lambda o, g: o.trial.given, lambda o, g: [i for i in g.photos(o.trial.person) if i not in o.trial.given])]
-    made = np.stack([o.vectors[own] for o in outcomes if o.found]) if any(o.found for o in outcomes) else np.zeros((0, 1))
-    return [f"{psnr:.1f}", str(t.images), f"{t.log[-1]['v']:.2f}" if t.log else "-", percent(measures.rate(np.array([o.found for o in outcomes]))),
-            *(span(measures.interval(np.array(v), people)) for v in to), span(measures.kernel_distance(g.spaces[own].embeds, made), 1)]
+        mesh.manifest["latent"] = kept
+
+
+def judged(bench: Bench, outcomes: list[Outcome]) -> list[str]:
+    """The cells of a row from "face found" on."""
+    g, own, found = bench.gallery, NAMES[1], [o for o in outcomes if o.found]
+    people = np.array([o.trial.person for o in found])
+    given = np.array([g.to(own, o.vectors[own], o.trial.given) for o in found])
+    other = np.array([g.to(own, o.vectors[own], np.setdiff1d(g.photos(o.trial.person), o.trial.given)) for o in found])
+    faces = np.stack([o.vectors[own] for o in found]) if found else np.zeros((0, 1))
+    real, made = (np.stack([bench.mesh.style(np.asarray(p), boxes=[]).embed for p in seen])
+                  for seen in ([g.data.pixels[r] for r in g.rows], [o.picture for o in outcomes]))
+    return [percent(measures.rate(np.array([o.found for o in outcomes]))), span(measures.interval(given, people)),
+            span(measures.interval(other, people)), span(measures.kernel_distance(g.spaces[own].embeds, faces), 1),
+            span(measures.kernel_distance(real, made), 1)]
 
 
 @torch.no_grad()
