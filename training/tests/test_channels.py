@@ -11,8 +11,8 @@ from facestudio_training.data import augment
 from facestudio_training.data.pictures import Pictures
 from facestudio_training.evaluation.bench import NAMES, Bench
 from facestudio_training.evaluation.gallery import Gallery
+from facestudio_training.evaluation.torch_mesh import TorchMesh
 from facestudio_training.stages import channels, unet, vae
-from facestudio_training.stages.baseline import TorchMesh
 from facestudio_training.stages.few import few
 from facestudio_training.trainer import save
 

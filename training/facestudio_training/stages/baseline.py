@@ -26,8 +26,8 @@ from ..device import autocast, generator, pick
 from ..diffusion import STEPS, alphas, noised
 from ..evaluation import measures
 from ..evaluation.bench import Bench, Outcome, Trial
-from ..evaluation.mesh import Mesh
 from ..evaluation.table import READ, Table, columns, span, summary
+from ..evaluation.torch_mesh import TorchMesh
 from ..files import write_text
 from . import unet, vae
 from .eval import prepare
@@ -42,20 +42,6 @@ class Photos:
 
     latents: Tensor
     style: Tensor
-
-
-class TorchMesh(Mesh):
-    """A mesh some of whose graphs are PyTorch modules, on whatever device they are."""
-
-    modules: nn.ModuleDict = nn.ModuleDict()
-
-    def graph(self, key: str, **inputs: np.ndarray) -> np.ndarray:
-        if key not in self.modules:
-            return super().graph(key, **inputs)
-        device = next(self.modules.parameters()).device
-        given = [torch.from_numpy(np.ascontiguousarray(v, np.float32)).to(device) for v in inputs.values()]
-        with torch.no_grad(), autocast(device):
-            return self.modules[key](*given).float().cpu().numpy()
 
 
 def arguments() -> argparse.ArgumentParser:

@@ -21,10 +21,10 @@ from ..device import pick
 from ..evaluation import measures, sheets
 from ..evaluation.bench import NAMES, Bench, Outcome
 from ..evaluation.table import Table, percent, span
+from ..evaluation.torch_mesh import TorchMesh
 from ..files import write_text
 from ..trainer import save, setup
 from . import unet, vae
-from .baseline import TorchMesh
 from .eval import prepare
 from .few import few
 

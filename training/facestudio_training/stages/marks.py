@@ -60,15 +60,19 @@ class Marking:
     def __init__(self, cfg: Config, random: torch.Generator) -> None:
         path = cfg.state("marks") / "marks.npy"
         self.share, self.random, device = cfg.unet.marked, random, random.device
-        if self.share and not path.exists():
-            raise SystemExit(f"{path} is missing: run the marks stage first, or set unet.marked to 0")
-        known = np.load(path) if self.share else np.zeros((1, len(marks.NAMES)), np.int8)
-        self.known = torch.from_numpy(known).float().to(device)
         self.along = marks.GAIN * torch.from_numpy(marks.directions(cfg.guidance.image_dim)).to(device)
+        if not self.share:
+            return
+        if not path.exists():
+            raise SystemExit(f"{path} is missing: run the marks stage first, or set unet.marked to 0")
+        self.known = torch.from_numpy(np.load(path)).float().to(device)
 
     def __call__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """rows [B] count in the pictures; -1 has no marks."""
-        known = self.known[rows.clamp(min=0) if self.share else torch.zeros_like(rows)] * (rows >= 0)[:, None]
+        if not self.share:
+            chosen = self.along.new_zeros(len(rows), len(marks.NAMES))
+            return chosen @ self.along, chosen
+        known = self.known[rows.clamp(min=0)] * (rows >= 0)[:, None]
         kept = self.uniform(len(rows), 1) * (self.uniform(len(rows), 1) < self.share)  # a part, from none to all
         chosen = known * (self.uniform(*known.shape) < kept)
         return chosen @ self.along, chosen
