@@ -15,7 +15,7 @@ from .fill import ConfigError
 STAGES = ("data", "face", "refit", "clip", "text", "vae", "decoder", "sharpen", "segmenter", "marks", "scenes", "prior", "unet", "likeness", "export")
 # Asked for by name only: takes a bundle's weights for lost checkpoints; what judges prompts; measures a bundle; tunes for a
 # person as others do; compares widths of the latent; fine-tunes and exports a Stable-Diffusion folder.
-EXTRA = ("restore", "judge", "eval", "baseline", "channels", "finetune", "stable_diffusion")
+EXTRA = ("restore", "judge", "eval", "baseline", "compare", "finetune", "stable_diffusion")
 
 
 def main(argv: list[str] | None = None) -> int:

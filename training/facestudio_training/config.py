@@ -109,6 +109,8 @@ class Unet:
     width: int = 320  # at half the latent's size
     layers: int = 4
     head_dim: int = 64
+    prediction: str = "v_prediction"  # or, in the stage compare, "epsilon": the noise, weighed alike at all timesteps, as the paper has it
+    muon: bool = True  # for the weights inside; without it AdamW for all
     hidden_lr: float = 4e-3  # of Muon; train.lr is AdamW's
     style_drop: float = 0.3  # only the style dropped
     face_drop: float = 0.1  # only the face dropped

@@ -22,10 +22,13 @@ from .mix import Batch, Mix
 
 OUTSIDE = ("guidance.", "enter", "leave", "place", ".time.", "steer", "table")
 SHEET_SECONDS = 600.0
+V = "v_prediction"
 
 
 def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     """Writes <state>/unet/unet.safetensors (unet.*, guidance.*) and sheets of samples."""
+    if cfg.unet.prediction != V:
+        raise SystemExit(f"config: unet.prediction is {cfg.unet.prediction!r}; what comes after this stage takes {V}, others are for the stage compare")
     held = pictures.load(cfg)
     t = fit(cfg, held, minutes, threads, sheets=True)
     sheet(cfg, held, t)
@@ -39,12 +42,12 @@ def fit(cfg: Config, held: pictures.Pictures, minutes: float | None, threads: in
     unet, guidance = build(cfg)
     modules = torch.nn.ModuleDict({"unet": unet, "guidance": guidance}).to(device)
     t = Trainer(cfg.state("unet"), "unet", modules, cfg.unet.train, minutes, cfg.fresh,
-                optimizers=mixed(modules, cfg.unet.train, OUTSIDE, cfg.unet.hidden_lr), random=random)
+                optimizers=mixed(modules, cfg.unet.train, OUTSIDE, cfg.unet.hidden_lr) if cfg.unet.muon else None, random=random)
     forward = compiled(unet, device, cfg.unet.compile)
     alpha, shown = alphas().to(device), time.monotonic()
     for _ in t:
         drawn = draw(cfg.unet.train.batch)
-        loss, v = reconstruct(forward, guidance, drawn, alpha, cfg.unet.weight_floor)
+        loss, v = reconstruct(forward, guidance, drawn, alpha, cfg.unet.weight_floor, cfg.unet.prediction)
         t.step(loss, images=len(drawn.latent), v=v)
         if sheets and time.monotonic() - shown > SHEET_SECONDS:
             sheet(cfg, held, t)
@@ -52,16 +55,17 @@ def fit(cfg: Config, held: pictures.Pictures, minutes: float | None, threads: in
     return t
 
 
-def reconstruct(forward, guidance, drawn: Batch, alpha: torch.Tensor, floor: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """The paper's loss (eq. 3), on v and weighted, and the plain error of v."""
+def reconstruct(forward, guidance, drawn: Batch, alpha: torch.Tensor, floor: float, prediction: str = V) -> tuple[torch.Tensor, torch.Tensor]:
+    """The paper's loss (eq. 3), on v and weighted or as it is on the noise, and the plain error."""
     device, count = drawn.latent.device, len(drawn.latent)
     # One timestep from each of `count` equal stretches: less noise in the loss than free draws.
     at = ((torch.arange(count, device=device) + torch.rand(count, device=device)) * (STEPS / count)).long().clamp(max=STEPS - 1)
-    noisy, wanted = noised(drawn.latent, torch.randn_like(drawn.latent), alpha[at])
+    noise = torch.randn_like(drawn.latent)
+    noisy, v = noised(drawn.latent, noise, alpha[at])
     with autocast(device):
         made = forward(noisy.contiguous(memory_format=torch.channels_last), at.float(), drawn.context(guidance), drawn.mask)
-    error = (made.float() - wanted).square().mean((1, 2, 3))
-    return (error * weights(alpha[at], floor)).mean(), error.detach().mean()
+    error = (made.float() - (v if prediction == V else noise)).square().mean((1, 2, 3))
+    return (error * weights(alpha[at], floor) if prediction == V else error).mean(), error.detach().mean()
 
 
 def build(cfg: Config) -> tuple[UNet, GuidanceProjection]:
