@@ -8,6 +8,7 @@ import torch
 
 from facestudio_training import config
 from facestudio_training.language import captions, lexicon, marks
+from facestudio_training.stages import text
 from facestudio_training.stages.marks import Marking
 
 
@@ -33,9 +34,26 @@ def test_other_words_tell_what_they_name(monkeypatch):
     monkeypatch.setattr(captions, "OTHER_WORDS", 1.0)
     facts, dice = captions.Facts(sex="male", attributes=["a beard"], absent=["-smiling"]), random.Random(0)
     for _ in range(100):
-        text, named = captions.worded(facts, dice, keep=0.0)
+        told, named = captions.worded(facts, dice, keep=0.0)
         assert set(named) & {"a beard", "-smiling"}
-        assert any(w[2:] in text for n, ws in lexicon.LEXICON.items() if set(n) & set(named) for w in ws), text
+        assert any(w[2:] in told for n, ws in lexicon.LEXICON.items() if set(n) & set(named) for w in ws), told
+
+
+def test_a_caption_about_an_attribute_says_it_by_another_word():
+    facts, dice = captions.Facts(sex="male", attributes=["a hat", "wavy black hair"]), random.Random(0)
+    for name in ("a hat", "black hair", "wavy hair"):
+        assert all(name in captions.worded(facts, dice, keep=0.0, about=name)[1] for _ in range(20))
+
+
+def test_rare_attributes_are_drawn_as_often_as_common_ones():
+    facts = {i: captions.Facts(attributes=["smiling"]) for i in range(98)}
+    facts |= {98: captions.Facts(attributes=["a hat", "wavy black hair"], absent=["-smiling"]), 99: captions.Facts()}
+    having = text.holders(facts)
+    assert having == {"smiling": list(range(98)), "a hat": [98], "wavy hair": [98], "black hair": [98], "-smiling": [98]}
+    chosen, about = text.choose(np.arange(100), having, 400, random.Random(0))
+    assert about.count("") == 200 and about.count("a hat") > 20
+    assert all(i in having[name] for i, name in zip(chosen, about, strict=True) if name)
+    assert text.choose(np.arange(100), {}, 4, random.Random(0))[1] == [""] * 4
 
 
 @pytest.fixture

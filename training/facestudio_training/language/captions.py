@@ -132,16 +132,17 @@ def describe(facts: Facts, draw: random.Random, keep: float = 0.85) -> str:
     return worded(facts, draw, keep)[0]
 
 
-def worded(facts: Facts, draw: random.Random, keep: float = 0.85) -> tuple[str, list[str]]:
+def worded(facts: Facts, draw: random.Random, keep: float = 0.85, about: str = "") -> tuple[str, list[str]]:
     """What describe returns, and which attributes it tells, a minus before those that it tells to be absent. A share
-    says one of them by a word of the lexicon."""
+    says one of them by a word of the lexicon; with about, all do, and it is this attribute."""
     named: list[str] = []
     if facts.anime:
         text = draw.choice(ANIME)
     else:
         noun, told = person(facts, draw), []
         known = [*facts.attributes, *facts.absent]
-        other = lexicon.wording(draw.choice(known), draw) if known and draw.random() < OTHER_WORDS else None
+        about = about or (draw.choice(known) if known and draw.random() < OTHER_WORDS else "")
+        other = lexicon.wording(about, draw) if about else None
         if other:
             (mark, words), named = other[0].split(" ", 1), list(other[1])
             keep = keep / 3

@@ -18,7 +18,7 @@ from ..config import Config
 from ..data import pictures
 from ..device import autocast, pick
 from ..language import facts as known
-from ..language import marks
+from ..language import lexicon, marks
 from ..language.captions import worded
 from ..trainer import Trainer, save, setup
 from . import clip
@@ -44,6 +44,7 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     text = text.to(device)
     rows = data.where("train", "low", "anime")
     told = {int(i): known.facts(data, i) for i in rows}
+    having = holders(told)
     sample = torch.from_numpy(images[rows[:: max(1, len(rows) // 4000)], 0].astype(np.float32))
     mean, spread = sample.mean(0).to(device), sample.var(0).mean().to(device)
     along = marks.GAIN * marks.directions(images.shape[2])
@@ -51,10 +52,11 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     t = Trainer(cfg.state("text"), "text_train", {"text": text, "head": head}, train, minutes, cfg.fresh)
     rng = np.random.default_rng(train.seed + t.at)
     for _ in t:
-        chosen, sides = rng.choice(rows, train.batch), rng.integers(0, 2, train.batch)
         dice = random.Random(int(rng.integers(1 << 62)))
-        texts, named = zip(*[worded(told[int(i)].mirrored() if side else told[int(i)], dice)
-                             for i, side in zip(chosen, sides, strict=True)], strict=True)
+        chosen, about = choose(rows, having, train.batch, dice)
+        sides = rng.integers(0, 2, train.batch)
+        texts, named = zip(*[worded(told[i].mirrored() if side else told[i], dice, about=name)
+                             for i, side, name in zip(chosen, sides, about, strict=True)], strict=True)
         ids = [tokenizer.encode(t) for t in texts]
         goal = torch.from_numpy(images[chosen, sides] + np.stack([marks.named(n) for n in named]) @ along).to(device) - mean
         with autocast(device):
@@ -63,6 +65,24 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
         t.step(error / spread + 0.2 * contrast, train.batch, error=error / spread, contrast=contrast)
     t.load_ema()
     save(cfg.state("clip") / "text.safetensors", text.state_dict(), {"images": t.images})
+
+
+def holders(told: dict[int, known.Facts]) -> dict[str, list[int]]:
+    """Attribute, as the lexicon names it -> the pictures that have it."""
+    out: dict[str, list[int]] = {}
+    for i, facts in told.items():
+        for name in (*facts.attributes, *facts.absent):
+            for one in lexicon.names(name):
+                out.setdefault(one, []).append(i)
+    return out
+
+
+def choose(rows: np.ndarray, having: dict[str, list[int]], count: int, dice: random.Random) -> tuple[list[int], list[str]]:
+    """count pictures and what a caption of each is to be about. Half are drawn evenly from all and about anything (""), half by an
+    attribute drawn first: one picture in seventy has a hat, and there are more words for hats than for smiles."""
+    names = list(having)
+    about = [dice.choice(names) if names and n % 2 else "" for n in range(count)]
+    return [dice.choice(having[name]) if name else int(dice.choice(rows)) for name in about], about
 
 
 def losses(found: Tensor, goal: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
