@@ -1,5 +1,6 @@
 """The evaluation's own mesh, noise and arithmetic against references."""
 
+import dataclasses
 import json
 
 import cv2
@@ -9,8 +10,10 @@ import torch
 
 from facestudio_training.config import ROOT
 from facestudio_training.data.detector import Face
-from facestudio_training.evaluation import in_place, measures, noise, verdict
+from facestudio_training.data.pictures import Pictures
+from facestudio_training.evaluation import in_place, labelled, measures, noise, verdict
 from facestudio_training.evaluation.bench import NAMES, Bench
+from facestudio_training.evaluation.clip_score import ClipScore
 from facestudio_training.evaluation.gallery import Gallery
 from facestudio_training.evaluation.mesh import Mesh, Order
 from facestudio_training.evaluation.several import assigned, balance
@@ -159,10 +162,20 @@ def in_place_of(photo: np.ndarray, radius: float, edge: float) -> np.ndarray:
 def bench(mesh) -> Bench:
     """Synthetic people, two as one person, seen by the tiny bundle's own encoder; each picture is there twice."""
     data = synthetic(mesh)
+    seen = dataclasses.replace(data, split=np.array(["train"] * len(data)), identity=data.identity + 100,
+                               caption=np.array(["a photo of a man", "a photo of a woman, smiling"] * (len(data) // 2)))
+    data = Pictures(**{f.name: np.concatenate([getattr(data, f.name), getattr(seen, f.name)]) for f in dataclasses.fields(data)})
     recognisers = dict.fromkeys(NAMES, mesh.face_embed)
     out = Bench(mesh, Gallery(data, recognisers), recognisers)
     out.judge, out.judge_worth = Judge(len(judge.NAMES)).eval(), {"smiling": 0.5}
     return out
+
+
+def test_an_outline_takes_the_pixels_it_mostly_covers():
+    inside = labelled.outlined([[2, 1], [6.3, 1], [6.3, 4.6], [2, 4.6]], (8, 10))
+    want = np.zeros((8, 10), bool)
+    want[1:5, 2:6] = True
+    np.testing.assert_array_equal(inside, want)
 
 
 def test_the_judge_weighs_both_sides_of_a_rare_attribute_alike():
@@ -173,6 +186,21 @@ def test_the_judge_weighs_both_sides_of_a_rare_attribute_alike():
     assert found.grad[0].item() == pytest.approx(-found.grad[1:].sum().item())
     unknown = torch.cat([truth, torch.full((5, 1), -1.0)])
     assert judge.error(torch.zeros(15, 1), unknown, share).item() == pytest.approx(judge.error(found, truth, share).item())
+
+
+def test_the_clip_score_is_above_chance_on_what_it_was_fitted_on(bench):
+    g, clip = bench.gallery, ClipScore(bench)
+    rows = g.data.where("train")
+    pictures, texts = np.stack([clip.of(r) for r in rows]), [str(c) for c in g.data.caption[rows]]
+    own, other = clip.score(pictures, texts), clip.score(pictures, texts[1:] + texts[:1])
+    assert np.abs(own).max() <= 100 and own.mean() > other.mean()
+    assert set(clip.texts) == set(texts)
+
+
+def test_a_clip_score_needs_captions(bench):
+    bare = dataclasses.replace(bench.gallery.data, caption=np.array([""] * len(bench.gallery.data)))
+    with pytest.raises(SystemExit, match="captions"):
+        ClipScore(Bench(bench.mesh, Gallery(bare, bench.recognisers), bench.recognisers))
 
 
 @pytest.mark.parametrize("name", [n for n in TABLES if n not in ("looks", "text")])

@@ -95,15 +95,20 @@ class Mesh:
             embeds.append(self.graph(f"clip_vision.{encoder['name']}", pixels=planes(seen[None]))[0])
         return Style(picture, boxes, np.concatenate(embeds))
 
+    def words(self, prompt: str) -> np.ndarray:
+        """The text embedding [E] of a prompt."""
+        text = self.manifest["text"]
+        spec = json.loads((self.folder / text["tokenizer"]).read_text())
+        ids = tokens.encode(tokens.build(spec), spec, prompt, text["max_tokens"])
+        ids += [0] * (text["max_tokens"] - len(ids))
+        return self.graph("clip_text", ids=np.array([ids]))[0]
+
     def imagine(self, prompt: str, seed: int) -> np.ndarray:
         """The prior's e_T [D] of a prompt."""
         m = self.manifest
         if m["prior"] is None:
             raise SystemExit(f"eval: bundle {m['name']} has no prior, so it takes no prompts")
-        spec = json.loads((self.folder / m["text"]["tokenizer"]).read_text())
-        ids = tokens.encode(tokens.build(spec), spec, prompt, m["text"]["max_tokens"])
-        ids += [0] * (m["text"]["max_tokens"] - len(ids))
-        words = self.graph("clip_text", ids=np.array([ids]))[0]
+        words = self.words(prompt)
         prior, kept = m["prior"], cumulative(m["prior"]["schedule"])
         x = noise.normals(seed, (m["embeddings"]["image"],), stream=noise.PRIOR)
         times = ddim_times(prior["schedule"], prior["steps"])
