@@ -162,7 +162,7 @@ def in_place_of(photo: np.ndarray, radius: float, edge: float) -> np.ndarray:
 def bench(mesh) -> Bench:
     """Synthetic people, two as one person, seen by the tiny bundle's own encoder; each picture is there twice."""
     data = synthetic(mesh)
-    seen = dataclasses.replace(data, split=np.array(["train"] * len(data)), identity=data.identity + 100,
+    seen = dataclasses.replace(data, split=np.array(["train"] * len(data)), identity=data.identity + 100, age=np.arange(25, 25 + 2 * len(data), 2),
                                caption=np.array(["a photo of a man", "a photo of a woman, smiling"] * (len(data) // 2)))
     data = Pictures(**{f.name: np.concatenate([getattr(data, f.name), getattr(seen, f.name)]) for f in dataclasses.fields(data)})
     recognisers = dict.fromkeys(NAMES, mesh.face_embed)

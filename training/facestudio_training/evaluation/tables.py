@@ -11,8 +11,10 @@ from ..data import styles
 from ..language.captions import parse
 from ..language.facts import turn
 from . import measures
+from .ages import ages
 from .bench import NAMES, Bench, Outcome
 from .isolation import isolation
+from .labelled import labelled
 from .prompts import free, named
 from .several import blends, several
 from .table import READ, Table, columns, span, summary
@@ -197,5 +199,6 @@ def distances(bench: Bench, outcomes: list[Outcome]) -> Table:
 
 
 TABLES = {"image": image, "photos": photos, "identity": identity, "own": own, "looks": looks, "text": text,
-          "named": named, "free": free, "alpha": alpha, "several": several, "blends": blends, "two": two, "isolation": isolation}
+          "named": named, "free": free, "alpha": alpha, "several": several, "blends": blends, "two": two, "isolation": isolation,
+          "labelled": labelled, "ages": ages}
 
