@@ -26,7 +26,7 @@ class ClipScore:
         if not len(rows):
             raise SystemExit("eval: the CLIP score needs training pictures with captions: run the data stage on more pictures")
         rows = np.random.default_rng(12).permutation(rows)
-        fitted, self.real = rows[:FITTED], rows[FITTED:FITTED + REAL]
+        fitted, self.rest = rows[:FITTED], rows[FITTED:]
         pictures = torch.from_numpy(np.stack([self.of(r) for r in fitted]))
         words = torch.from_numpy(np.stack([self.words(str(data.caption[r])) for r in fitted]))
         self.matrix, self.bias = (v.numpy() for v in regression(pictures, words))
@@ -57,8 +57,9 @@ class ClipScore:
     @cached_property
     def captioned(self) -> tuple[np.ndarray, np.ndarray]:
         """Of real pictures that nothing was fitted on: with their own captions and with each other's."""
-        texts = [str(self.bench.gallery.data.caption[r]) for r in self.real]
+        real = self.rest[:REAL]
+        texts = [str(self.bench.gallery.data.caption[r]) for r in real]
         if not texts:
             return np.zeros(0), np.zeros(0)
-        pictures = np.stack([self.of(r) for r in self.real])
+        pictures = np.stack([self.of(r) for r in real])
         return self.score(pictures, texts), self.score(pictures, texts[1:] + texts[:1])

@@ -19,6 +19,7 @@ from .prompts import free, named
 from .several import blends, several
 from .table import READ, Table, columns, span, summary
 from .two import two
+from .zero_shot import zero_shot
 
 PROMPTS = (
     "a portrait photo of a person smiling", "a person with glasses", "a person in a dark suit, grey background",
@@ -200,5 +201,5 @@ def distances(bench: Bench, outcomes: list[Outcome]) -> Table:
 
 TABLES = {"image": image, "photos": photos, "identity": identity, "own": own, "looks": looks, "text": text,
           "named": named, "free": free, "alpha": alpha, "several": several, "blends": blends, "two": two, "isolation": isolation,
-          "labelled": labelled, "ages": ages}
+          "labelled": labelled, "ages": ages, "zero_shot": zero_shot}
 
