@@ -86,15 +86,15 @@ def test_variants_are_compared_by_their_pictures(cfg, held, mesh, monkeypatch):
     monkeypatch.setattr(compare, "begin", lambda cfg, one, held: (trained.append(one.vae.latent_channels), real(cfg, one, held)))
     save(cfg.state("vae") / "vae.safetensors",
          torch.nn.ModuleDict({"encoder": vae.Encoder(cfg.vae), "decoder": vae.Decoder(cfg.vae)}).state_dict(), {})
-    cfg.data.size = 128
     before = mesh.manifest
     variants = ["latent_channels=3", "prediction=epsilon batch=2", "muon=false latent_channels=3"]
     compare.run(cfg, threads=1, variants=variants, vae_minutes=0.002, unet_minutes=0.002, people=3, results=10, vae_batch=2, crop=32,
-                batch=2, conv_channels=cfg.unet.conv_channels, width=cfg.unet.width, layers=cfg.unet.layers)
+                shrink=2, batch=2, conv_channels=cfg.unet.conv_channels, width=cfg.unet.width, layers=cfg.unet.layers)
     table = (cfg.state("compare") / "table.md").read_text()
     assert all(f"| {v} |" in table for v in variants)
     assert trained == [3, cfg.unet.latent_channels], "one encoder and decoder a width"
     assert mesh.manifest is before and not len(mesh.modules)
+    mesh.shrink = 1
     assert [name for _, name in shown] == [f"sheet-{v.replace(' ', ',')}.png" for v in variants]
 
 

@@ -7,7 +7,7 @@ import torch
 from facestudio_training.data.composites import compose, moved
 from facestudio_training.models.prior import Prior, PriorConfig
 from facestudio_training.models.text import TextConfig, TextEncoder
-from facestudio_training.stages import face, prior
+from facestudio_training.stages import face, prior, segmenter
 
 
 def test_the_prior_schedule_is_diffusers_squared_cosine():
@@ -69,3 +69,18 @@ def test_verification_separates_two_people():
 def test_only_repeated_identities_are_labelled():
     labels, repeated = face.identities(np.array([5, 7, 5, -1, 9]), np.array([0, 1, 2, 4]))
     assert labels.tolist() == [0, -1, 0, -1, -1] and [g.tolist() for g in repeated] == [[0, 2]]
+
+
+def test_the_segmenter_learns_from_other_sources_than_it_is_measured_on():
+    class Held:
+        split = np.array(["train"] * 10 + ["dev"] * 2)
+        source = np.array(["a", "a", "b", "a", "b", "c", "c", "a", "c", "b", "b", "b"])
+        found = np.array([True, False] + [True] * 10)
+
+        def where(self, *splits):
+            return np.flatnonzero(np.isin(self.split, splits))
+
+    assert segmenter.sources(Held()).tolist() == [0, 3, 5, 6, 7, 8]
+    Held.source = np.array(["b"] * 12)
+    with pytest.raises(SystemExit, match="four training pictures"):
+        segmenter.sources(Held())

@@ -22,10 +22,10 @@ LIMITS = """## Limits
 - Pictures of {size}x{size} pixels with one large, roughly frontal face are most of what it has seen. Groups were a small
   share and are where it is weakest.
 - Most of the training pictures show celebrities, or people whom another generator made; figures by sex and
-  lightness of the skin are in the repository's docs/measurements.md; by age there are none, as the ages of the people it
-  is measured on are not known. Pictures with an estimated age under 22 (in All-Age-Faces: under 18) were left out.
+  lightness of the skin are in the repository's docs/measurements.md, those by age of people it was trained on, as the ages of the
+  people it is measured on are not known. Pictures with an estimated age under 22 (in All-Age-Faces: under 18) were left out.
 - Prompts change the background's colour, the light, hair and its colour, and bring or take a smile, glasses, beards, hats,
-  neckties, earrings and the like. Words beyond those of the captions and a small lexicon are hardly understood. English only.
+  neckties, earrings and the like. Words beyond those of the captions and a lexicon of some 650 are hardly understood. English only.
 """
 
 

@@ -102,7 +102,8 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1, variants: l
             print(f"compare: {minutes:g} minutes are over; left out: {variant} and what follows", flush=True)
             break
         one, few_held = few(cfg, given.held, people, f"compare/{variant.replace(' ', ',')}")
-        one.vae.train.batch, one.vae.crop, one.unet.train.batch = vae_batch, min(crop, bench.mesh.side // shrink), batch
+        one.data.size = given.held.pixels.shape[1]
+        one.vae.train.batch, one.vae.crop, one.unet.train.batch = vae_batch, min(crop, one.data.size), batch
         one.unet.conv_channels, one.unet.width, one.unet.layers = conv_channels, width, layers
         for name, value in changes.items():
             setattr(one.unet.train if name == BATCH else one.unet, name, value)

@@ -21,7 +21,7 @@ from ..models.segmenter import PersonSegmenter
 from ..prefetch import ahead
 from ..trainer import Trainer, load_weights, save, setup
 
-LABELLED = 1200  # portraits that the teacher labels, a tenth of a second each; enough for a network of this size
+LABELLED = 4000  # portraits that the teacher labels, a tenth of a second each
 MEAN, STD = np.array([102.89, 111.25, 126.91]), np.array([62.93, 62.82, 66.36])  # SINet's, BGR
 WIDE = 0.3  # share of batches that are twice as wide as high
 
@@ -33,8 +33,7 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     cv2.setNumThreads(0 if workers(device) else threads)
     data = pictures.load(cfg)
     rng = np.random.default_rng(cfg.segmenter.train.seed)
-    rows = data.where("train")
-    rows = np.sort(rng.permutation(rows[data.found[rows]])[:LABELLED])
+    rows = np.sort(rng.permutation(sources(data))[:LABELLED])
     test = data.where("dev")[::4]
     masks = labels(cfg, data, np.concatenate([rows, test]), threads)
     net = PersonSegmenter(cfg.segmenter.model).to(device, memory_format=torch.channels_last)
@@ -65,6 +64,16 @@ def load(cfg: Config) -> PersonSegmenter:
     net = PersonSegmenter(cfg.segmenter.model)
     load_weights(net, cfg.state("segmenter") / "segmenter.safetensors")
     return net.eval().to(memory_format=torch.channels_last)
+
+
+def sources(data: pictures.Pictures) -> np.ndarray:
+    """Training pictures of other sources than the dev people's, so that what is measured on these is of a source never seen."""
+    rows = data.where("train")
+    rows = rows[data.found[rows] & ~np.isin(data.source[rows], data.source[data.where("dev")])]
+    if len(rows) < 4:
+        raise SystemExit("segmenter: composites need four training pictures with a face of sources that no dev person has: "
+                         "take further sources into the picture sets")
+    return rows
 
 
 def draw(data: pictures.Pictures, masks: dict[int, np.ndarray], rows: np.ndarray, rng: np.random.Generator,
