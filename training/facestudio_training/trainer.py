@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from . import curves
 from .config import Train
 from .device import CPU, generator
 from .files import replacing, write_json
@@ -61,7 +62,7 @@ class Trainer:
     The learning rate warms up, stays, and falls along a cosine; its position is the
     larger of the share of steps and the share of minutes used, so a stage that is cut
     short by the clock still ends at a low rate. Files in `folder`: <name>.safetensors
-    (EMA weights, keys "<module>.<parameter>", what other stages load), <name>.json, and
+    (EMA weights, keys "<module>.<parameter>", what other stages load), <name>.json, <name>-curves.png, and
     <name>.resume.pt (raw weights, optimiser, counters), written beside and renamed. Without the last
     the stage starts from the first, with a fresh optimiser and schedule. The state of `random` and of
     PyTorch's own generators is kept too, so a stage that goes on draws what it would have drawn.
@@ -195,6 +196,7 @@ class Trainer:
         with replacing(self.resume_path) as beside:
             torch.save({"model": self.modules.state_dict(), "ema": self.ema, "random": self._randomness(),
                         "optimizers": [o.state_dict() for o in self.optimizers], "meta": self.meta}, beside)
+        curves.draw(self.log, self.name, self.folder / f"{self.name}-curves.png")
 
     def load_ema(self) -> None:
         """Puts the EMA weights into the modules, for measuring after training."""

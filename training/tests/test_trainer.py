@@ -7,8 +7,9 @@ import sys
 
 import pytest
 import torch
+from PIL import Image
 
-from facestudio_training import files
+from facestudio_training import files, trainer
 from facestudio_training.config import ROOT, Train
 from facestudio_training.prefetch import ahead
 from facestudio_training.trainer import Trainer, load_weights, setup
@@ -38,6 +39,16 @@ def test_an_interrupted_run_goes_on_exactly(tmp_path):
     assert got == want[5:] and rest.at == 12
     assert all(torch.equal(a, b) for a, b in zip(whole.ema.values(), rest.ema.values(), strict=True))
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_curves_are_drawn_of_what_was_logged(tmp_path, monkeypatch):
+    start(tmp_path / "short", 2)
+    assert not (tmp_path / "short" / "net-curves.png").exists(), "one line is no curve"
+    monkeypatch.setattr(trainer, "PROGRESS_SECONDS", -1.0)
+    start(tmp_path / "long", 4)
+    with Image.open(tmp_path / "long" / "net-curves.png") as picture:
+        assert picture.format == "PNG" and picture.height > 400, "a panel for the loss, one for the norm"
+    assert not list(tmp_path.rglob("*.part"))
 
 
 def test_another_configurations_checkpoint_is_refused_by_weight(tmp_path):
