@@ -63,7 +63,9 @@ LEXICON = {
         "H a visor", "H a swim cap", "H a shower cap", "H a party hat", "H a wizard hat", "H a headdress", "H earmuffs and a cap", "H a head covering",
         "N sheriff", "N policeman", "N pilot", "N construction worker", "N firefighter", "N jockey", "N sea captain", "N witch", "N gardener", "N farmer",
         "N golfer", "N cook", "N guard", "N skier", "N cowboy", "N soldier", "N knight", "N chef", "N baker", "N baseball player", "N motorcyclist",
-        "N cyclist", "N miner", "N astronaut", "N admiral", "N general", "N train conductor", "N bellboy", "N graduate", "N jester", "N scarecrow",         "N rancher", "N snowboarder", "N mountaineer", "N racing driver", "N builder", "N mounted policeman", "N traffic warden", "N beekeeper", "N explorer in the jungle"),
+        "N cyclist", "N miner", "N astronaut", "N admiral", "N general", "N train conductor", "N bellboy", "N graduate", "N jester", "N scarecrow",
+        "N rancher", "N snowboarder", "N mountaineer", "N racing driver", "N builder", "N mounted policeman", "N traffic warden", "N beekeeper",
+        "N explorer in the jungle"),
     ("-a hat",): ("V bareheaded", "V without a hat", "H no hat", "V hatless", "H a bare head", "V with the head uncovered"),
     ("a beard", "a hat"): ("N pirate", "N pilgrim", "N gnome", "N captain of a ship"),
     ("a beard", "a hat", "gray"): ("N santa claus", "N father christmas"),
@@ -113,7 +115,7 @@ LEXICON = {
         "N silver fox", "N pensioner", "N ninety-year-old", "N retiree", "N old-timer"),
     ("wavy",): (
         "V curly-headed", "V curly-haired", "V frizzy-haired", "V with tousled curls", "V permed", "H curls", "H ringlets", "H frizzy hair", "H an afro",
-        "H a perm", "H corkscrew curls", "H tight curls", "H wavy locks", "H beach waves", "H a curly mop", "H big curly hair",         "H hair in waves", "H bouncy curls", "H locks that curl", "H spirals of hair"),
+        "H a perm", "H corkscrew curls", "H tight curls", "H wavy locks", "H beach waves", "H a curly mop", "H big curly hair", "H hair in waves", "H bouncy curls", "H locks that curl", "H spirals of hair"),
     ("straight",): (
         "V straight-haired", "H sleek hair", "H smooth straight hair", "H flat hair", "H poker-straight hair", "H ironed hair", "H straightened hair",
         "H hair that hangs straight", "H lank hair", "H pin-straight hair"),
