@@ -14,7 +14,7 @@ from .fill import ConfigError
 # with run(cfg, minutes, threads); it is imported only when it is asked for.
 STAGES = ("data", "face", "refit", "clip", "text", "vae", "decoder", "sharpen", "segmenter", "marks", "scenes", "prior", "unet", "likeness", "export")
 # Asked for by name only: takes a bundle's weights for lost checkpoints; what judges prompts; measures a bundle; tunes for a
-# person as others do; compares widths of the latent; fine-tunes and exports a Stable-Diffusion folder.
+# person as others do; compares choices in equal time; fine-tunes and exports a Stable-Diffusion folder.
 EXTRA = ("restore", "judge", "eval", "baseline", "compare", "finetune", "stable_diffusion")
 
 

@@ -94,8 +94,12 @@ def test_variants_are_compared_by_their_pictures(cfg, held, mesh, monkeypatch):
     assert all(f"| {v} |" in table for v in variants)
     assert trained == [3, cfg.unet.latent_channels], "one encoder and decoder a width"
     assert mesh.manifest is before and not len(mesh.modules)
+    cfg.fresh = True
+    compare.run(cfg, threads=1, variants=variants[:1], vae_minutes=0.002, unet_minutes=0.002, people=3, results=10, vae_batch=2, crop=32,
+                shrink=2, batch=2, conv_channels=cfg.unet.conv_channels, width=cfg.unet.width, layers=cfg.unet.layers)
+    assert trained[2:] == [3], "anew, from the trained encoder and decoder"
     mesh.shrink = 1
-    assert [name for _, name in shown] == [f"sheet-{v.replace(' ', ',')}.png" for v in variants]
+    assert [name for _, name in shown][:3] == [f"sheet-{v.replace(' ', ',')}.png" for v in variants]
 
 
 @pytest.mark.parametrize("variant, words", [("nothing=1", "no setting 'nothing'"), ("width=wide", "width is like"), ("muon=2", "muon is like")])
@@ -121,6 +125,9 @@ def test_noise_is_predicted_as_it_is(cfg):
     loss, error = told["epsilon"]
     assert loss.item() == pytest.approx(error.item())
     assert told["v_prediction"][0].item() != pytest.approx(told["v_prediction"][1].item())
+    cfg.unet.prediction = "v"
+    with pytest.raises(SystemExit, match="one of v_prediction, epsilon"):
+        unet.fit(cfg, None, 1, 1)
     cfg.unet.prediction = "epsilon"
     with pytest.raises(SystemExit, match="stage compare"):
         unet.run(cfg)

@@ -20,10 +20,11 @@ FINE = 8  # by how much outlines are drawn larger, so that the pixels on them go
 
 def labelled(bench: Bench, count: int) -> list[Table]:
     """Intersection over union of each person's mask with the outline, with the boxes of the mesh's own face detector; at most count pictures."""
-    values, pictures, touching, missed = [], [], [], 0
+    values, pictures, kinds, touching, missed = [], [], [], [], 0
     labels = json.loads((FOLDER / "labels.json").read_text())
-    for number, (name, people) in enumerate(sorted(labels.items())[:count]):
+    for number, (name, told) in enumerate(sorted(labels.items())[:count]):
         picture = cv2.cvtColor(cv2.imread(str(FOLDER / name)), cv2.COLOR_BGR2RGB)
+        people = told["people"]
         drawn = [np.array(p["face"], float) for p in people]
         faces = assigned(bench.mesh.faces(picture), drawn)
         missed += sum(f is None for f in faces)
@@ -31,10 +32,11 @@ def labelled(bench: Bench, count: int) -> list[Table]:
         goal = [outlined(p["polygon"], picture.shape[:2]) for p in people]
         near = [any((cv2.dilate(a.astype(np.uint8), np.ones((2 * TOUCHING + 1,) * 2)) > 0)[b].any() for b in goal if b is not a) for a in goal]
         values += [(a & b).sum() / max(1, (a | b).sum()) for a, b in zip(found, goal, strict=True)]
-        pictures, touching = [*pictures, *[number] * len(people)], [*touching, *near]
-    values, pictures, touching = np.array(values), np.array(pictures), np.array(touching)
+        pictures, kinds, touching = [*pictures, *[number] * len(people)], [*kinds, *[told["kind"]] * len(people)], [*touching, *near]
+    values, pictures, kinds, touching = (np.array(v) for v in (values, pictures, kinds, touching))
     rows = [[name, str(int(which.sum())), span(measures.interval(values[which], pictures[which])), f"{np.quantile(values[which], 0.1):.2f}"]
-            for name, which in (("all", np.ones(len(values), bool)), ("who touch or overlap", touching), ("apart", ~touching)) if which.any()]
+            for name, which in (("all", np.ones(len(values), bool)), ("who touch or overlap", touching), ("apart", ~touching),
+                               ("composed", kinds == "composed"), ("made by FaceStudio", kinds == "made")) if which.any()]
     return [Table("Person segmenter, outlines by hand", ["people", "n", "intersection over union", "a tenth is below"], rows,
                   f"{pictures.max() + 1} pictures. Faces that the detector missed, whose box is the drawn one: {missed}.")]
 

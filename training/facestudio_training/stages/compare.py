@@ -96,20 +96,23 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1, variants: l
     held, bench = pictures.load(cfg), prepare(cfg, cfg.path("bundle"), threads, TorchMesh)
     bench.mesh.shrink = checked(shrink, bench.mesh.side, bench.mesh.manifest["latent"]["factor"])
     given = Given(shrunk(held, shrink), bench, vae_minutes, unet_minutes, results)
+    if cfg.fresh:
+        shutil.rmtree(cfg.state("compare"))
+    side = given.held.pixels.shape[1]
     rows, started = [], time.monotonic()
     for variant, changes in zip(variants, chosen, strict=True):
         if minutes is not None and time.monotonic() - started > 60 * minutes:
             print(f"compare: {minutes:g} minutes are over; left out: {variant} and what follows", flush=True)
             break
-        one, few_held = few(cfg, given.held, people, f"compare/{variant.replace(' ', ',')}")
-        one.data.size = given.held.pixels.shape[1]
-        one.vae.train.batch, one.vae.crop, one.unet.train.batch = vae_batch, min(crop, one.data.size), batch
+        one, few_held = few(cfg, given.held, people, f"compare/{side}/{variant.replace(' ', ',')}")
+        one.data.size, one.fresh = side, False  # the encoder begins from a checkpoint, which is there
+        one.vae.train.batch, one.vae.crop, one.unet.train.batch = vae_batch, min(crop, side), batch
         one.unet.conv_channels, one.unet.width, one.unet.layers = conv_channels, width, layers
         for name, value in changes.items():
             setattr(one.unet.train if name == BATCH else one.unet, name, value)
         one.vae.latent_channels = one.unet.latent_channels
         rows.append([variant, *compare(cfg, one, few_held, given, threads)])
-        table = Table(f"Choices, {vae_minutes:g} and {unet_minutes:g} minutes, {bench.mesh.side // shrink} pixels, {pick(cfg.device).type}",
+        table = Table(f"Choices, {vae_minutes:g} and {unet_minutes:g} minutes, {side} pixels, {pick(cfg.device).type}",
                       COLUMNS, rows, NOTE)
         write_text(cfg.state("compare") / "table.md", table.markdown())
         print(table.markdown(), flush=True)
@@ -136,7 +139,7 @@ def compare(cfg: Config, one: Config, held: pictures.Pictures, given: Given, thr
 def encoders(cfg: Config, one: Config, given: Given, threads: int) -> float:
     """Puts encoder and decoder of one's width in the place of its checkpoint, and returns their PSNR; they are trained the first time."""
     wide = copy.deepcopy(one)
-    wide.paths.state = str(cfg.state("compare") / f"vae-{one.vae.latent_channels}")
+    wide.paths.state = str(one.path("state").parent / f"vae-{one.vae.latent_channels}")
     path = wide.state("vae") / "vae.safetensors"
     if not path.exists():
         begin(cfg, wide, given.held)

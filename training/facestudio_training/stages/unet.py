@@ -23,6 +23,7 @@ from .mix import Batch, Mix
 OUTSIDE = ("guidance.", "enter", "leave", "place", ".time.", "steer", "table")
 SHEET_SECONDS = 600.0
 V = "v_prediction"
+PREDICTIONS = (V, "epsilon")
 
 
 def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
@@ -36,6 +37,8 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
 
 def fit(cfg: Config, held: pictures.Pictures, minutes: float | None, threads: int, sheets: bool = False) -> Trainer:
     """Writes <state>/unet/unet.safetensors, trained on these pictures; with sheets draws samples on the way."""
+    if cfg.unet.prediction not in PREDICTIONS:
+        raise SystemExit(f"config: unet.prediction is {cfg.unet.prediction!r}; it is one of {', '.join(PREDICTIONS)}")
     device = pick(cfg.device)
     random = setup(threads, cfg.unet.train.seed, device)
     draw = Mix(cfg, Draw(cfg, held, random))
