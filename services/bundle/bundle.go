@@ -23,6 +23,9 @@ import (
 // Format is the format of manifests that this version reads.
 const Format = 1
 
+// MaxCorrections is how often a picture may be corrected.
+const MaxCorrections = 3
+
 const (
 	manifestName    = "bundle.json"
 	maxManifestSize = 1 << 20

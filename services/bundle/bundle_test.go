@@ -154,8 +154,9 @@ func TestOpenRefuses(t *testing.T) {
 			f.manifest["name"], f.manifest["noise_version"] = "Bad Name", "dice"
 			f.object("schedule")["beta_end"] = 2
 			f.object("sampling")["steps"] = 0
+			f.object("sampling")["corrections"] = 4
 			f.object("style_face_mask")["fill"] = 300
-		}, "bundle.json", []string{`name "Bad Name"`, `noise_version is "dice"`, "beta_end", "sampling.steps", "style_face_mask.fill must be 0..255"}},
+		}, "bundle.json", []string{`name "Bad Name"`, `noise_version is "dice"`, "beta_end", "sampling.steps", "sampling.corrections must be 0..3", "style_face_mask.fill must be 0..255"}},
 		"a similarity that cannot be": {func(f *folder) {
 			f.object("face_encoder")["similarity"] = map[string]any{"strangers": map[string]any{"mean": 1, "deviation": 0}, "blend_share": 1.5}
 		}, "bundle.json", []string{"similarity.strangers.mean must be a cosine", "strangers.deviation must be between", "blend_share must be between"}},

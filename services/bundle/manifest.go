@@ -142,6 +142,9 @@ type Sampling struct {
 	Steps int `json:"steps"`
 	// GuidanceScale is the default scale of classifier-free guidance.
 	GuidanceScale float32 `json:"guidance_scale"`
+	// Corrections is the default number of corrections, 0..3: how often a picture
+	// is made again with its face embeddings moved against what its faces lack.
+	Corrections int `json:"corrections,omitempty"`
 	// MaxSteps is the largest number of steps.
 	MaxSteps int `json:"max_steps"`
 	// MaxGuidanceScale is the largest scale.

@@ -71,6 +71,7 @@ func (m *Manifest) validateMethod(p *problems) {
 	p.check(s.Steps > 0 && s.Steps <= s.MaxSteps, "sampling.steps", "must be 1..max_steps")
 	p.check(s.MaxGuidanceScale >= 1, "sampling.max_guidance_scale", "must be at least 1")
 	p.check(s.GuidanceScale > 0 && s.GuidanceScale <= s.MaxGuidanceScale, "sampling.guidance_scale", "must be above 0, at most max_guidance_scale")
+	p.check(s.Corrections >= 0 && s.Corrections <= MaxCorrections, "sampling.corrections", "must be 0..3")
 	p.oneOf("noise_version", m.NoiseVersion, NoiseVersion)
 	p.oneOf("unconditional", m.Unconditional, "zero_embeddings", "empty_prompt")
 	p.extent("guidance.tokens", m.Guidance.Tokens, maxExtent)

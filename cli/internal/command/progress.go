@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -26,6 +27,7 @@ var stages = map[string]string{
 	"segment": "finding the person",
 	"denoise": "painting",
 	"refine":  "refining the faces",
+	"correct": "correcting the faces",
 	"verify":  "comparing the faces",
 	"finish":  "storing",
 }
@@ -99,7 +101,7 @@ type lines struct {
 
 func (l *lines) Tell(p *gatewayv1.Progress) {
 	var fifth int32
-	painting := p.GetStage() == "denoise" || p.GetStage() == "refine"
+	painting := slices.Contains([]string{"denoise", "refine", "correct"}, p.GetStage())
 	if painting && p.GetSteps() > 0 {
 		fifth = 5 * p.GetStep() / p.GetSteps()
 	}

@@ -99,9 +99,12 @@ func (was recorded) again(in *inputs) (*gatewayv1.Generation, error) {
 		return nil, err
 	}
 	g.FirstIndex = int32(was.record.Index)
+	// Pictures may be older than what can be asked for now.
 	if g.RefineFaces == nil {
-		// It was made before that could be asked for.
 		g.RefineFaces = new(false)
+	}
+	if g.Corrections == nil {
+		g.Corrections = new(int32(0))
 	}
 	return g, nil
 }

@@ -35,6 +35,7 @@ type wish struct {
 	strength      float32
 	inPlace       bool
 	refine        bool
+	corrections   int32
 	timeout       time.Duration
 	previewEvery  int32
 	labels        map[string]string
@@ -79,6 +80,7 @@ func (w *wish) register(cmd *cobra.Command) {
 	f.Float32Var(&w.strength, "strength", 0, "start from the style picture, noised to this share of the steps, above 0 to 1 (default: start from noise alone)")
 	f.BoolVar(&w.inPlace, "in-place", false, "put the people into the style picture itself, a photo of any size: their heads are made anew, every other pixel stays")
 	f.BoolVar(&w.refine, "refine", false, "make every head anew in the finished picture, alone and upright (default: with several people, --at, or another size than the bundle's own; --refine=false leaves it out)")
+	f.Int32Var(&w.corrections, "corrections", 0, "make it again so many times, 0..3, with the faces' embeddings moved against what the faces lack, while they get more similar (default: the bundle's)")
 	w.choice.register(f)
 	f.DurationVar(&w.timeout, "timeout", 0, "how long it may take (default: 10m)")
 	f.StringToStringVar(&w.labels, "label", nil, "key=value that helps to find it again")
@@ -128,16 +130,17 @@ func (w *wish) generation(cmd *cobra.Command) (*gatewayv1.Generation, error) {
 	}
 	w.set(cmd, g)
 	for name, set := range map[string]func(){
-		"alpha":    func() { g.Alpha = &w.alpha },
-		"seed":     func() { g.Seed = &w.seed },
-		"steps":    func() { g.Steps = &w.steps },
-		"guidance": func() { g.GuidanceScale = &w.guidance },
-		"count":    func() { g.PictureCount = &w.count },
-		"width":    func() { g.Width = &w.width },
-		"height":   func() { g.Height = &w.height },
-		"strength": func() { g.Strength = &w.strength },
-		"refine":   func() { g.RefineFaces = &w.refine },
-		"timeout":  func() { g.Timeout = durationpb.New(w.timeout) },
+		"alpha":       func() { g.Alpha = &w.alpha },
+		"seed":        func() { g.Seed = &w.seed },
+		"steps":       func() { g.Steps = &w.steps },
+		"guidance":    func() { g.GuidanceScale = &w.guidance },
+		"count":       func() { g.PictureCount = &w.count },
+		"width":       func() { g.Width = &w.width },
+		"height":      func() { g.Height = &w.height },
+		"strength":    func() { g.Strength = &w.strength },
+		"refine":      func() { g.RefineFaces = &w.refine },
+		"corrections": func() { g.Corrections = &w.corrections },
+		"timeout":     func() { g.Timeout = durationpb.New(w.timeout) },
 	} {
 		if given(name) {
 			set()
@@ -192,7 +195,7 @@ func (w *wish) flag(field string) string {
 			return "--size"
 		}
 		return "--" + field
-	case "prompt", "alpha", "seed", "steps", "background", "sampler", "strength", "timeout":
+	case "prompt", "alpha", "seed", "steps", "background", "sampler", "strength", "corrections", "timeout":
 		return "--" + field
 	}
 	return field

@@ -122,6 +122,9 @@ func checkSampling(g *gatewayv1.Generation, m *bundle.Manifest) error {
 	if n := g.GetPictureCount(); g.PictureCount != nil && (n < 1 || n > maxPictures) {
 		return fault.InvalidField("picture_count", "%d is outside 1..%d: ask again for more", n, maxPictures)
 	}
+	if n := g.GetCorrections(); n < 0 || n > bundle.MaxCorrections {
+		return fault.InvalidField("corrections", "%d is outside 0..%d: leave it out for %d", n, bundle.MaxCorrections, limits.Corrections)
+	}
 	if n := g.GetPreviewEvery(); n < 0 || int(n) > limits.MaxSteps {
 		return fault.InvalidField("preview_every", "%d is outside 0..%d: 0 sends no previews", n, limits.MaxSteps)
 	}
@@ -217,6 +220,7 @@ func fillDefaults(g *gatewayv1.Generation, m *bundle.Manifest) {
 	setDefault(&g.Steps, int32(m.Sampling.Steps))
 	setDefault(&g.GuidanceScale, m.Sampling.GuidanceScale)
 	setDefault(&g.PictureCount, 1)
+	setDefault(&g.Corrections, int32(m.Sampling.Corrections))
 	setDefault(&g.Width, int32(m.Canvas.Default))
 	setDefault(&g.Height, int32(m.Canvas.Default))
 	if g.GetBackground() == denoiserv1.Background_BACKGROUND_UNSPECIFIED {

@@ -53,6 +53,8 @@ func TestBadRequestsAreRefusedBeforeAnythingIsStored(t *testing.T) {
 		"alpha NaN":            {func(g *gatewayv1.Generation) { g.Alpha = new(float32(math.NaN())) }, "alpha", invalid},
 		"alpha, no style":      {func(g *gatewayv1.Generation) { g.Style, g.Alpha = nil, new(float32(0.5)) }, "alpha", invalid},
 		"alpha, no prompt":     {func(g *gatewayv1.Generation) { g.Prompt, g.Alpha = "", new(float32(0.5)) }, "alpha", invalid},
+		"corrections below":    {func(g *gatewayv1.Generation) { g.Corrections = new(int32(-1)) }, "corrections", invalid},
+		"corrections above":    {func(g *gatewayv1.Generation) { g.Corrections = new(int32(4)) }, "corrections", invalid},
 		"in place, refined":    {func(g *gatewayv1.Generation) { g.InPlace, g.RefineFaces = true, new(true) }, "refine_faces", invalid},
 		"in place, a prompt":   {func(g *gatewayv1.Generation) { g.Style, g.InPlace = nil, true }, "in_place", invalid},
 		"in place, mean":       {func(g *gatewayv1.Generation) { g.InPlace, g.Background = true, denoiserv1.Background_BACKGROUND_MEAN }, "background", invalid},

@@ -33,6 +33,7 @@ const (
 	stageSegment = "segment"
 	stageDenoise = "denoise"
 	stageRefine  = "refine"
+	stageCorrect = "correct"
 	stageVerify  = "verify"
 	stageFinish  = "finish"
 )
@@ -158,6 +159,8 @@ type run struct {
 	// part is what of the generation this makes, as owners of calls tell it; empty:
 	// all of it.
 	part string
+	// correction counts the corrections of a picture; 0: it is made the first time.
+	correction int32
 }
 
 // guide is what the picture should look like.
@@ -282,11 +285,17 @@ func (r *run) progress(stage string, picture, step int32) {
 	}})
 }
 
-// steps are the sampling steps of a picture in all: as many again where its heads
-// are refined.
+// steps are the sampling steps of a picture in all.
 func (r *run) steps() int32 {
+	return r.runs() * r.want.GetSteps()
+}
+
+// runs are those of the denoiser for one picture, with what is made side by side
+// as one: the picture, its heads where they are refined, and corrections.
+func (r *run) runs() int32 {
+	n := 1 + r.want.GetCorrections()
 	if r.want.GetRefineFaces() {
-		return 2 * r.want.GetSteps()
+		n++
 	}
-	return r.want.GetSteps()
+	return n
 }

@@ -9,7 +9,6 @@ import (
 
 	denoiserv1 "github.com/facestudio/facestudio/proto/gen/facestudio/denoiser/v1"
 	faultv1 "github.com/facestudio/facestudio/proto/gen/facestudio/fault/v1"
-	gatewayv1 "github.com/facestudio/facestudio/proto/gen/facestudio/gateway/v1"
 	mediav1 "github.com/facestudio/facestudio/proto/gen/facestudio/media/v1"
 	"github.com/facestudio/facestudio/services/blob"
 	"github.com/facestudio/facestudio/services/fault"
@@ -32,34 +31,6 @@ const (
 	// one; the largest photo that is decoded stays below maxProof with it.
 	proofQuality = 85
 )
-
-// produce makes picture index, by one call of the denoiser or, in place, by one for
-// each head; and its heads once more, where they are to be refined.
-func (r *run) produce(ctx context.Context, index int, who []person, what guide) (*denoiserv1.DenoiseResult, error) {
-	if r.want.GetInPlace() {
-		return r.makeInPlace(ctx, stageDenoise, index, who, what)
-	}
-	made, err := r.denoise(ctx, index, who, what, func(p *denoiserv1.Progress) { r.painting(stageDenoise, index, p) })
-	if err != nil || !r.want.GetRefineFaces() {
-		return made, err
-	}
-	return r.refine(ctx, index, made, who, what)
-}
-
-// painting reports a step of the picture that is made from the noise of index.
-func (r *run) painting(stage string, index int, p *denoiserv1.Progress) {
-	step, steps, preview := p.GetStep(), p.GetSteps(), p.GetPreview()
-	if r.want.GetRefineFaces() {
-		if stage == stageRefine {
-			step, preview = step+steps, nil // of a head alone
-		}
-		steps *= 2
-	}
-	r.report(&gatewayv1.ProgressEvent{
-		Progress: &gatewayv1.Progress{Stage: stage, Picture: r.pictureOf(index), Step: step, Steps: steps},
-		Preview:  preview,
-	})
-}
 
 // makeInPlace makes every head of a picture, side by side, and puts them into
 // the photo.

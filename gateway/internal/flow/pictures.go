@@ -39,6 +39,39 @@ func (r *run) makePictures(ctx context.Context, who []person, what guide) ([]*ga
 	return pictures, nil
 }
 
+// produce makes picture index, by one call of the denoiser or, in place, by one for
+// each head; and its heads once more, where they are to be refined. plain is the
+// picture before that.
+func (r *run) produce(ctx context.Context, index int, who []person, what guide) (plain, made *denoiserv1.DenoiseResult, err error) {
+	if r.want.GetInPlace() {
+		made, err = r.makeInPlace(ctx, stageDenoise, index, who, what)
+		return made, made, err
+	}
+	plain, err = r.denoise(ctx, index, who, what, func(p *denoiserv1.Progress) { r.painting(stageDenoise, index, p) })
+	if err != nil || !r.want.GetRefineFaces() {
+		return plain, plain, err
+	}
+	made, err = r.refine(ctx, index, plain, who, what)
+	return plain, made, err
+}
+
+// painting reports a step of the picture that is made from the noise of index.
+func (r *run) painting(stage string, index int, p *denoiserv1.Progress) {
+	before, preview := int32(0), p.GetPreview()
+	if stage == stageRefine {
+		before, preview = 1, nil // of a head alone
+	}
+	if r.correction > 0 {
+		stage, before = stageCorrect, r.runs()-r.want.GetCorrections()+r.correction-1
+	}
+	r.report(&gatewayv1.ProgressEvent{
+		Progress: &gatewayv1.Progress{
+			Stage: stage, Picture: r.pictureOf(index), Step: before*p.GetSteps() + p.GetStep(), Steps: r.runs() * p.GetSteps(),
+		},
+		Preview: preview,
+	})
+}
+
 // denoise makes one picture of the noise of an index and tells its progress.
 func (r *run) denoise(ctx context.Context, index int, who []person, what guide, tell func(*denoiserv1.Progress)) (*denoiserv1.DenoiseResult, error) {
 	// A stream that is left early lives on until its context ends.

@@ -49,7 +49,9 @@ func (r *run) refining(index int, made *denoiserv1.DenoiseResult) *run {
 	want.Style, want.InPlace = made.GetPicture(), true
 	side := int32(r.set.Portrait)
 	want.Width, want.Height, want.PreviewEvery = &side, &side, 0
-	return &run{Flow: r.Flow, job: r.job, want: want, report: r.report, part: fmt.Sprintf("%s/%d/", stageRefine, index)}
+	part := *r
+	part.want, part.part = want, fmt.Sprintf("%s%s/%d/", r.part, stageRefine, index)
+	return &part
 }
 
 // remake returns the run's style picture, which has the cast at its places, with

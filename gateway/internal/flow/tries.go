@@ -15,7 +15,8 @@ import (
 type attempt struct {
 	// index is that of the noise that it was made from.
 	index int
-	made  *denoiserv1.DenoiseResult
+	// plain is the picture before its heads were refined.
+	plain, made *denoiserv1.DenoiseResult
 	look
 }
 
@@ -82,17 +83,26 @@ func (r *run) try(ctx context.Context, index int, busy *semaphore.Weighted, who 
 		return attempt{}, fmt.Errorf("wait to make a picture: %w", err)
 	}
 	defer busy.Release(1)
-	made, err := r.produce(ctx, index, who, what)
+	plain, made, err := r.produce(ctx, index, who, what)
 	if err != nil {
 		return attempt{}, err
 	}
+	first, err := r.lookAtTry(ctx, index, plain, made, who, what)
+	if err != nil {
+		return attempt{}, err
+	}
+	return r.correct(ctx, first, who, what)
+}
+
+// lookAtTry says who the faces of a try are.
+func (r *run) lookAtTry(ctx context.Context, index int, plain, made *denoiserv1.DenoiseResult, who []person, what guide) (attempt, error) {
 	r.progress(stageVerify, r.pictureOf(index), r.steps())
 	shown, err := r.proof(ctx, made.GetPicture())
 	if err != nil {
 		return attempt{}, err
 	}
 	seen, err := r.verify(ctx, index, shown, who, what)
-	return attempt{index, made, seen}, err
+	return attempt{index, plain, made, seen}, err
 }
 
 // best is the index of the try with the greatest score, the first of equals.

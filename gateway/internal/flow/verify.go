@@ -25,6 +25,8 @@ type look struct {
 	warnings []*gatewayv1.Warning
 	// own is each subject's similarity to its face, where it has one.
 	own []*gatewayv1.SubjectSimilarity
+	// embeddings are e_f of each subject's face, nil where it has none.
+	embeddings [][]float32
 	// score is the least of own; -1 when a subject has no face.
 	score float64
 }
@@ -99,8 +101,11 @@ func judged(who []person, what guide) []verdict.Person {
 
 // seen is a verdict as the generation tells it.
 func seen(v verdict.Verdict, faces []verdict.Face, who []person) look {
-	out := look{score: v.Score(len(who))}
+	out := look{score: v.Score(len(who)), embeddings: make([][]float32, len(who))}
 	for i, f := range faces {
+		if of := v.Of[i]; of != verdict.Nobody {
+			out.embeddings[of] = f.Embedding
+		}
 		out.faces = append(out.faces, resultFace(f, v.Of[i], v.Similarities[i], who))
 	}
 	for j := range who {

@@ -154,3 +154,32 @@ func TestAgreement(t *testing.T) {
 		t.Errorf("the mean of the same photo twice is another: %v", err)
 	}
 }
+
+func TestCorrected(t *testing.T) {
+	wanted := []float32{0.6, 0.8}
+	for name, test := range map[string]struct{ aim, got, want []float32 }{
+		"nothing lacks":  {wanted, wanted, wanted},
+		"turned too far": {wanted, []float32{0, 1}, []float32{0.7894, 0.6139}},
+		"a second time":  {[]float32{1, 0}, []float32{0.8, 0.6}, []float32{0.9939, 0.1104}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := identity.Corrected(test.aim, wanted, test.got)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, v := range got {
+				if math.Abs(float64(v-test.want[i])) > 1e-3 {
+					t.Errorf("got %v, want %v", got, test.want)
+				}
+			}
+		})
+	}
+	for name, test := range map[string]struct{ aim, got []float32 }{
+		"another length": {[]float32{1, 0, 0}, wanted},
+		"nothing left":   {[]float32{0, 0}, wanted},
+	} {
+		if _, err := identity.Corrected(test.aim, wanted, test.got); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}

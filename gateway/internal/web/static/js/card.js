@@ -12,6 +12,8 @@ const stages = {
   verify: 'Comparing the faces', finish: 'Saving',
 };
 
+const painting = { denoise: 'Painting', refine: 'Refining the faces of', correct: 'Correcting the faces of' };
+
 export class Card {
   #parts;
   #generation;
@@ -131,10 +133,10 @@ export class Card {
     if (this.#generation.state === 'STATE_QUEUED') {
       return (progress.position ? `Number ${progress.position} in the queue` : 'Waiting for its turn') + rest;
     }
-    if (progress.stage === 'denoise' || progress.stage === 'refine') {
+    if (painting[progress.stage]) {
       const count = this.#generation.pictureCount || 1;
       const which = count > 1 ? ` ${(progress.picture || 0) + 1} of ${count}` : '';
-      return `${progress.stage === 'refine' ? 'Refining the faces of' : 'Painting'} picture${which}, step ${progress.step || 0} of ${progress.steps || this.#generation.steps}${rest}`;
+      return `${painting[progress.stage]} picture${which}, step ${progress.step || 0} of ${progress.steps || this.#generation.steps}${rest}`;
     }
     return (stages[progress.stage] || 'Beginning') + rest;
   }

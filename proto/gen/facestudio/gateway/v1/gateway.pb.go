@@ -710,6 +710,12 @@ type Generation struct {
 	// that way. Unset: with several subjects, one that has a place, or another size
 	// than the bundle's default, unless there is strength or in_place.
 	RefineFaces *bool `protobuf:"varint,26,opt,name=refine_faces,json=refineFaces,proto3,oneof" json:"refine_faces,omitempty"`
+	// Makes every picture again so many times, 0..3, from the same noise: each time
+	// the face embeddings are moved against what the picture's faces lack to be
+	// their subjects', and the new picture is kept if it is the more similar one.
+	// Each takes a further run of the denoiser, of the heads alone where these are
+	// made alone. Unset: the bundle's default.
+	Corrections *int32 `protobuf:"varint,27,opt,name=corrections,proto3,oneof" json:"corrections,omitempty"`
 	// Where it is in its life. Output only, like all below.
 	State State `protobuf:"varint,32,opt,name=state,proto3,enum=facestudio.gateway.v1.State" json:"state,omitempty"`
 	// Digest of the bundle that it is pinned to.
@@ -948,6 +954,13 @@ func (x *Generation) GetRefineFaces() bool {
 	return false
 }
 
+func (x *Generation) GetCorrections() int32 {
+	if x != nil && x.Corrections != nil {
+		return *x.Corrections
+	}
+	return 0
+}
+
 func (x *Generation) GetState() State {
 	if x != nil {
 		return x.State
@@ -1128,7 +1141,7 @@ func (x *WebhookDelivery) GetEndTime() *timestamppb.Timestamp {
 // Progress tells what a generation is doing.
 type Progress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The stage: "queue" while it waits, "encode", "prior", "segment", "denoise", "refine", "verify" or "finish".
+	// The stage: "queue" while it waits, "encode", "prior", "segment", "denoise", "refine", "verify", "correct" or "finish".
 	Stage string `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"`
 	// Index of the picture in work, from 0.
 	Picture int32 `protobuf:"varint,2,opt,name=picture,proto3" json:"picture,omitempty"`
@@ -2614,7 +2627,7 @@ const file_facestudio_gateway_v1_gateway_proto_rawDesc = "" +
 	"\x05point\x18\x02 \x01(\v2\x1a.facestudio.media.v1.PointH\x00R\x05point\x12,\n" +
 	"\x03box\x18\x03 \x01(\v2\x18.facestudio.media.v1.BoxH\x00R\x03box\x122\n" +
 	"\x04mask\x18\x04 \x01(\v2\x1c.facestudio.media.v1.PictureH\x00R\x04maskB\a\n" +
-	"\x05where\"\x8c\x0f\n" +
+	"\x05where\"\xc3\x0f\n" +
 	"\n" +
 	"Generation\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12D\n" +
@@ -2648,7 +2661,8 @@ const file_facestudio_gateway_v1_gateway_proto_rawDesc = "" +
 	"firstIndex\x12\x1f\n" +
 	"\vwebhook_url\x18\x19 \x01(\tR\n" +
 	"webhookUrl\x12&\n" +
-	"\frefine_faces\x18\x1a \x01(\bH\vR\vrefineFaces\x88\x01\x01\x122\n" +
+	"\frefine_faces\x18\x1a \x01(\bH\vR\vrefineFaces\x88\x01\x01\x12%\n" +
+	"\vcorrections\x18\x1b \x01(\x05H\fR\vcorrections\x88\x01\x01\x122\n" +
 	"\x05state\x18  \x01(\x0e2\x1c.facestudio.gateway.v1.StateR\x05state\x12\x16\n" +
 	"\x06bundle\x18! \x01(\tR\x06bundle\x12;\n" +
 	"\bprogress\x18\" \x01(\v2\x1f.facestudio.gateway.v1.ProgressR\bprogress\x12@\n" +
@@ -2680,7 +2694,8 @@ const file_facestudio_gateway_v1_gateway_proto_rawDesc = "" +
 	"\x0f_min_similarityB\f\n" +
 	"\n" +
 	"_max_triesB\x0f\n" +
-	"\r_refine_faces\"\x8d\x03\n" +
+	"\r_refine_facesB\x0e\n" +
+	"\f_corrections\"\x8d\x03\n" +
 	"\x0fWebhookDelivery\x12B\n" +
 	"\x05state\x18\x01 \x01(\x0e2,.facestudio.gateway.v1.WebhookDelivery.StateR\x05state\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x10\n" +
