@@ -177,6 +177,8 @@ class Clip:
 class Face:
     model: FaceConfig = field(default_factory=FaceConfig)
     train: Train = field(default_factory=lambda: Train(minutes=20, steps=2_600, batch=64, lr=2e-3, ema=0.995))
+    blended: float = 0.3  # share of two faces blended into one, in the stage refit
+    hints: float = 0.5  # weight there of the teacher's features, falling to 0 by its end
     refit: Train = field(default_factory=lambda: Train(minutes=60, steps=12_000, batch=64, lr=1.5e-3, ema=0.995))
 
 
@@ -212,6 +214,7 @@ class Bundle:
     version: str = "0.1.0"
     steps: int = 25  # of the sampler, when a request names none
     guidance_scale: float = 3.0
+    corrections: int = 0  # how often a picture is corrected (docs/architecture.md), when a request does not say
     # How strong the second of two people must be in a face for a blend, as a share of the first; the
     # table `blends` of the evaluation tells where its errors are least.
     blend_share: float = 0.4

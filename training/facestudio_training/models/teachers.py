@@ -66,6 +66,7 @@ class MobileFaceNet(nn.Module):
     # expansion, channels, blocks, first stride (the published network's table)
     ROWS = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1))
     SHOWN = (4, 11, 14)  # the last block of each size
+    WIDTHS = (64, 128, 128)  # what it gives
 
     def __init__(self) -> None:
         super().__init__()

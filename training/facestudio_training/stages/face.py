@@ -119,12 +119,20 @@ def batch_rows(rows: np.ndarray, repeated: list[np.ndarray], size: int, rng: np.
 
 def crop(data: pictures.Pictures, i: int, rng: np.random.Generator) -> np.ndarray:
     """An aligned face [112,112,3] whose alignment, sharpness, colour and side are disturbed."""
+    return disturbed(placed(data, i, rng), rng)
+
+
+def placed(data: pictures.Pictures, i: int, rng: np.random.Generator) -> np.ndarray:
+    """An aligned face [112,112,3] whose alignment and side are disturbed."""
     points = data.points[i] + rng.normal(0, 0.5, (4, 2))
     matrix = augment.jitter(align.similarity(points, align.ARCFACE_112), 112, rng,
                             shift=1.5, scale=0.03, turn=3.0)
     face = cv2.warpAffine(np.asarray(data.pixels[i]), matrix, (112, 112), flags=cv2.INTER_LINEAR)
-    if rng.random() < 0.5:
-        face = face[:, ::-1]
+    return face[:, ::-1] if rng.random() < 0.5 else face
+
+
+def disturbed(face: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The face in other light, and at times as from a small source."""
     if rng.random() < 0.15:
         face = augment.soften(face, int(rng.integers(36, 90)))
     return augment.colour(face, rng)
@@ -142,14 +150,12 @@ def teacher_embeddings(cfg: Config, data: pictures.Pictures) -> np.ndarray:
         held = dict(zip(kept["names"], kept["embeds"], strict=True))
     missing = [i for i, f in enumerate(data.file) if f in points and f not in held]
     net = session(mobilefacenet(cfg.path("teachers") / "mobilefacenet_foamliu.pt"))
-    mean, std = (torch.tensor(v)[None, :, None, None] for v in (MEAN, STD))
     started = shown = time.monotonic()
     for start in range(0, len(missing), 64):
         part = missing[start:start + 64]
         crops = [cv2.warpAffine(np.asarray(data.pixels[i]),
                                 align.similarity(np.array(points[data.file[i]]), FIVE), (112, 112)) for i in part]
-        x = (augment.to_tensor(np.stack(crops)) * 0.5 + 0.5 - mean) / std
-        e = net.run(None, {"pixels": x.contiguous().numpy()})[0]
+        e = net.run(None, {"pixels": teacher_input(augment.to_tensor(np.stack(crops))).contiguous().numpy()})[0]
         held.update(zip(data.file[part], e, strict=True))
         if time.monotonic() - shown > 15:
             shown = time.monotonic()
@@ -159,6 +165,12 @@ def teacher_embeddings(cfg: Config, data: pictures.Pictures) -> np.ndarray:
         write_arrays(at, names=np.array(list(held)), embeds=np.stack(list(held.values())))
     blank = np.zeros(TEACHER_WIDTH, np.float32)
     return np.stack([held.get(f, blank) for f in data.file])
+
+
+def teacher_input(pixels: Tensor) -> Tensor:
+    """[B,3,112,112] in [-1,1] as the teacher takes it."""
+    mean, std = (pixels.new_tensor(v)[None, :, None, None] for v in (MEAN, STD))
+    return (pixels * 0.5 + 0.5 - mean) / std
 
 
 def session(net: nn.Module) -> ort.InferenceSession:
