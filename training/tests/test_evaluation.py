@@ -12,7 +12,7 @@ from facestudio_training.config import ROOT
 from facestudio_training.data.detector import Face
 from facestudio_training.data.pictures import Pictures
 from facestudio_training.evaluation import clip_score, in_place, labelled, measures, noise, verdict, zero_shot
-from facestudio_training.evaluation.bench import NAMES, Bench
+from facestudio_training.evaluation.bench import NAMES, Bench, Outcome, Trial
 from facestudio_training.evaluation.clip_score import ClipScore
 from facestudio_training.evaluation.gallery import Gallery
 from facestudio_training.evaluation.mesh import Mesh, Order
@@ -170,6 +170,31 @@ def bench(mesh) -> Bench:
     out = Bench(mesh, Gallery(data, recognisers), recognisers)
     out.judge, out.judge_worth = Judge(len(judge.NAMES)).eval(), {"smiling": 0.5}
     return out
+
+
+@pytest.mark.parametrize("answer, corrections, runs, found", [
+    (lambda asked: asked / 2, 0, 1, 0.46), (lambda asked: asked / 2, 1, 2, 0.58), (lambda asked: asked / 2, 2, 3, 0.66),
+    (lambda asked: 1.2 - asked, 3, 2, 0.27), (lambda asked: None, 2, 1, None)])
+def test_pictures_are_corrected_as_the_gateway_does(bench, monkeypatch, answer, corrections, runs, found):
+    def turned(angle):
+        return np.array([np.cos(angle), np.sin(angle)], np.float32)
+
+    made = []
+
+    def paint(orders):
+        made.extend(orders)
+        return [answer(float(np.arctan2(*o.faces[0][::-1]))) for o in orders]
+
+    def look(trial, angle, style):
+        return Outcome(trial, None, style, vectors={} if angle is None else {"own": turned(angle)})
+
+    monkeypatch.setattr(bench.mesh, "paint", paint)
+    monkeypatch.setattr(bench, "look", look)
+    monkeypatch.setattr(bench, "corrections", corrections)
+    monkeypatch.setattr(bench, "order", lambda trial, style: Order(turned(0.93)[None], np.zeros(3, np.float32), trial.seed))
+    out = bench.run([Trial(0, [0], -1, 7)])
+    assert len(made) == runs and {o.seed for o in made} == {7}
+    assert not out[0].found if found is None else np.allclose(out[0].vectors["own"], turned(found), atol=0.02)
 
 
 def test_an_outline_takes_the_pixels_it_mostly_covers():

@@ -74,7 +74,7 @@ def manifest(cfg: Config, config_file: Path, encoders: list[str], reports: list[
         "pixels": {"mean": HALF, "std": HALF},
         "schedule": SCHEDULE | {"prediction": "v_prediction"} | SPACING,
         "sampling": {"sampler": "euler_ancestral", "steps": cfg.bundle.steps,
-                     "guidance_scale": cfg.bundle.guidance_scale, "max_steps": 100, "max_guidance_scale": 15.0},
+                     "guidance_scale": cfg.bundle.guidance_scale, "corrections": cfg.bundle.corrections, "max_steps": 100, "max_guidance_scale": 15.0},
         "noise_version": NOISE,
         "guidance": {"tokens": cfg.guidance.tokens, "width": cfg.guidance.channels},
         "text_tokens": 0,

@@ -61,6 +61,7 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1, people: int
     torch.set_num_threads(threads)
     device = pick(cfg.device)
     bench = prepare(cfg, cfg.path("bundle"), threads, TorchMesh)
+    bench.corrections = 0  # a tuned vector is nothing that the face encoder says
     plain = nn.ModuleDict(dict(zip(("unet", "guidance"), unet.load(cfg)))).to(device)
     kept = Kept(cfg, device)
     methods: dict[str, Callable] = {

@@ -94,6 +94,7 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1, variants: l
     torch.set_num_threads(threads)
     chosen = [settings(v, cfg.unet) for v in variants]
     held, bench = pictures.load(cfg), prepare(cfg, cfg.path("bundle"), threads, TorchMesh)
+    bench.corrections = 0  # the U-Nets are compared, not what may be done after them
     bench.mesh.shrink = checked(shrink, bench.mesh.side, bench.mesh.manifest["latent"]["factor"])
     given = Given(shrunk(held, shrink), bench, vae_minutes, unet_minutes, results)
     if cfg.fresh:
