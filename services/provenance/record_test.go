@@ -152,7 +152,7 @@ func TestAGenerationComesBack(t *testing.T) {
 // What a generation may ask for is either in the record or known not to matter:
 // a field that is added must be looked at.
 func TestEveryFieldIsRecordedOrImmaterial(t *testing.T) {
-	recorded := strings.Fields("subjects style prompt alpha seed steps guidance_scale width height background sampler karras_sigmas strength in_place output_format refine_faces")
+	recorded := strings.Fields("subjects style prompt alpha seed steps guidance_scale width height background sampler karras_sigmas strength in_place output_format refine_faces corrections")
 	immaterial := strings.Fields("name picture_count first_index preview_every timeout labels best_of min_similarity max_tries webhook_url")
 	fields := new(gatewayv1.Generation).ProtoReflect().Descriptor().Fields()
 	for i := range fields.Len() {

@@ -33,17 +33,17 @@ func (r *run) correct(ctx context.Context, best attempt, who []person, what guid
 // remade is a try once more, with the embeddings of aimed: of the picture, or of
 // the heads alone where these are made alone.
 func (r *run) remade(ctx context.Context, was attempt, aimed, who []person, what guide) (attempt, error) {
-	plain := was.plain
-	made, err := plain, error(nil)
+	again := was
+	var err error
 	if r.want.GetRefineFaces() {
-		made, err = r.refine(ctx, was.index, plain, aimed, what)
+		again.made, err = r.refine(ctx, was.index, was.plain, aimed, what)
 	} else {
-		plain, made, err = r.produce(ctx, was.index, aimed, what)
+		again.plain, again.made, err = r.produce(ctx, was.index, aimed, what)
 	}
 	if err != nil {
 		return attempt{}, err
 	}
-	return r.lookAtTry(ctx, was.index, plain, made, who, what)
+	return r.lookAtTry(ctx, was.index, again.plain, again.made, who, what)
 }
 
 // corrected are the people with embeddings for another run; nil where no face says
