@@ -51,7 +51,7 @@ const submit = () => page.getByRole('button', { name: 'Make pictures' }).click()
 const card = () => page.locator('.card').first();
 
 test('makes pictures, shows them coming, keeps them', async () => {
-  await fill({ steps: '100', count: '2' });
+  await fill({ steps: '40', count: '2' });
   await page.evaluate(() => {
     globalThis.previews = new Set();
     new MutationObserver(() => {
