@@ -80,7 +80,7 @@ func (w *wish) register(cmd *cobra.Command) {
 	f.Float32Var(&w.strength, "strength", 0, "start from the style picture, noised to this share of the steps, above 0 to 1 (default: start from noise alone)")
 	f.BoolVar(&w.inPlace, "in-place", false, "put the people into the style picture itself, a photo of any size: their heads are made anew, every other pixel stays")
 	f.BoolVar(&w.refine, "refine", false, "make every head anew in the finished picture, alone and upright (default: with several people, --at, or another size than the bundle's own; --refine=false leaves it out)")
-	f.Int32Var(&w.corrections, "corrections", 0, "make it again so many times, 0..3, with the faces' embeddings moved against what the faces lack, while they get more similar (default: the bundle's)")
+	f.Int32Var(&w.corrections, "corrections", 0, "make it again so many times, 0..3, with the faces' embeddings moved against what the faces lack, while they get more similar (default: the bundle's, 0 with a prompt)")
 	w.choice.register(f)
 	f.DurationVar(&w.timeout, "timeout", 0, "how long it may take (default: 10m)")
 	f.StringToStringVar(&w.labels, "label", nil, "key=value that helps to find it again")

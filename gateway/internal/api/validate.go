@@ -220,7 +220,7 @@ func fillDefaults(g *gatewayv1.Generation, m *bundle.Manifest) {
 	setDefault(&g.Steps, int32(m.Sampling.Steps))
 	setDefault(&g.GuidanceScale, m.Sampling.GuidanceScale)
 	setDefault(&g.PictureCount, 1)
-	setDefault(&g.Corrections, int32(m.Sampling.Corrections))
+	setDefault(&g.Corrections, defaultCorrections(g, int32(m.Sampling.Corrections)))
 	setDefault(&g.Width, int32(m.Canvas.Default))
 	setDefault(&g.Height, int32(m.Canvas.Default))
 	if g.GetBackground() == denoiserv1.Background_BACKGROUND_UNSPECIFIED {
@@ -245,6 +245,15 @@ func defaultAlphaOf(g *gatewayv1.Generation) float32 {
 	default:
 		return defaultAlpha
 	}
+}
+
+// defaultCorrections is none where words guide the picture: a correction brings
+// back the face of the photo, without the beard or the glasses that they ask for.
+func defaultCorrections(g *gatewayv1.Generation, bundles int32) int32 {
+	if g.GetPrompt() != "" && g.GetAlpha() < 1 {
+		return 0
+	}
+	return bundles
 }
 
 // defaultRefine tells whether heads are refined unless the caller says: where a

@@ -111,9 +111,9 @@ class Bench:
 
     def corrected(self, orders: list[Order], made: list[Outcome]) -> list[Outcome]:
         """Outcomes made again as the mesh corrects them: from the same noise, with e_f moved against what the face lacks,
-        for as long as that brings it nearer to its person."""
+        for as long as that brings it nearer to its person; not those that words guide."""
         best, aims = list(made), [o.faces[0] for o in orders]
-        going = [k for k, o in enumerate(orders) if o.faces.any()]
+        going = [k for k, o in enumerate(orders) if o.faces.any() and o.text is None]
         for _ in range(self.corrections):
             going = [k for k in going if best[k].found]
             for k in going:

@@ -714,7 +714,7 @@ type Generation struct {
 	// the face embeddings are moved against what the picture's faces lack to be
 	// their subjects', and the new picture is kept if it is the more similar one.
 	// Each takes a further run of the denoiser, of the heads alone where these are
-	// made alone. Unset: the bundle's default.
+	// made alone. Unset: the bundle's default; 0 where a prompt guides the picture.
 	Corrections *int32 `protobuf:"varint,27,opt,name=corrections,proto3,oneof" json:"corrections,omitempty"`
 	// Where it is in its life. Output only, like all below.
 	State State `protobuf:"varint,32,opt,name=state,proto3,enum=facestudio.gateway.v1.State" json:"state,omitempty"`
