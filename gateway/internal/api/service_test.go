@@ -240,25 +240,6 @@ func TestPicturesAreRead(t *testing.T) {
 	}
 }
 
-func TestPicturesByWordsAreNotCorrectedUnasked(t *testing.T) {
-	h := open(t)
-	for name, test := range map[string]struct {
-		change func(*gatewayv1.Generation)
-		want   int32
-	}{
-		"words, asked":   {func(g *gatewayv1.Generation) { g.Corrections = new(int32(1)) }, 1},
-		"words, unasked": {func(*gatewayv1.Generation) {}, 0},
-	} {
-		asked := request(t)
-		asked.Prompt = "with a beard"
-		test.change(asked)
-		g := h.create(t.Context(), t, &gatewayv1.CreateGenerationRequest{Generation: asked})
-		if g.Corrections == nil || g.GetCorrections() != test.want {
-			t.Errorf("%s: corrections is %v, want %d", name, g.Corrections, test.want)
-		}
-	}
-}
-
 func TestHeadsAreRefinedWhereAPictureIsNoPortrait(t *testing.T) {
 	h := open(t)
 	for name, test := range map[string]struct {

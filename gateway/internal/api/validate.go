@@ -250,7 +250,8 @@ func defaultAlphaOf(g *gatewayv1.Generation) float32 {
 // defaultCorrections is none where words guide the picture: a correction brings
 // back the face of the photo, without the beard or the glasses that they ask for.
 func defaultCorrections(g *gatewayv1.Generation, bundles int32) int32 {
-	if g.GetPrompt() != "" && g.GetAlpha() < 1 {
+	worded := func(s *gatewayv1.GenerationSubject) bool { return s.Alpha != nil && s.GetAlpha() < 1 }
+	if g.GetPrompt() != "" && (g.GetAlpha() < 1 || slices.ContainsFunc(g.GetSubjects(), worded)) {
 		return 0
 	}
 	return bundles

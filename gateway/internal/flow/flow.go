@@ -278,24 +278,3 @@ func (r *run) about(ctx context.Context, stage, field string) context.Context {
 		First:  r.job.First,
 	})
 }
-
-func (r *run) progress(stage string, picture, step int32) {
-	r.report(&gatewayv1.ProgressEvent{Progress: &gatewayv1.Progress{
-		Stage: stage, Picture: picture, Step: step, Steps: r.steps(),
-	}})
-}
-
-// steps are the sampling steps of a picture in all.
-func (r *run) steps() int32 {
-	return r.runs() * r.want.GetSteps()
-}
-
-// runs are those of the denoiser for one picture, with what is made side by side
-// as one: the picture, its heads where they are refined, and corrections.
-func (r *run) runs() int32 {
-	n := 1 + r.want.GetCorrections()
-	if r.want.GetRefineFaces() {
-		n++
-	}
-	return n
-}

@@ -3,7 +3,6 @@ package flow
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -54,27 +53,6 @@ func (r *run) makeInPlace(ctx context.Context, stage string, index int, who []pe
 		return nil, err
 	}
 	return r.pasteHeads(ctx, index, what.heads, made)
-}
-
-// slowest is the progress of several calls as that of the one that is behind;
-// the previews are those of the first.
-type slowest struct {
-	mu    sync.Mutex
-	steps []int32
-}
-
-func (s *slowest) tell(i int, p *denoiserv1.Progress) *denoiserv1.Progress {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.steps[i] = p.GetStep()
-	all := &denoiserv1.Progress{Step: p.GetStep(), Steps: p.GetSteps()}
-	for _, step := range s.steps {
-		all.Step = min(all.Step, step)
-	}
-	if i == 0 {
-		all.Preview = p.GetPreview()
-	}
-	return all
 }
 
 // pasteHeads puts made heads into the photo: every pixel outside their mattes

@@ -55,23 +55,6 @@ func (r *run) produce(ctx context.Context, index int, who []person, what guide) 
 	return plain, made, err
 }
 
-// painting reports a step of the picture that is made from the noise of index.
-func (r *run) painting(stage string, index int, p *denoiserv1.Progress) {
-	before, preview := int32(0), p.GetPreview()
-	if stage == stageRefine {
-		before, preview = 1, nil // of a head alone
-	}
-	if r.correction > 0 {
-		stage, before = stageCorrect, r.runs()-r.want.GetCorrections()+r.correction-1
-	}
-	r.report(&gatewayv1.ProgressEvent{
-		Progress: &gatewayv1.Progress{
-			Stage: stage, Picture: r.pictureOf(index), Step: before*p.GetSteps() + p.GetStep(), Steps: r.runs() * p.GetSteps(),
-		},
-		Preview: preview,
-	})
-}
-
 // denoise makes one picture of the noise of an index and tells its progress.
 func (r *run) denoise(ctx context.Context, index int, who []person, what guide, tell func(*denoiserv1.Progress)) (*denoiserv1.DenoiseResult, error) {
 	// A stream that is left early lives on until its context ends.

@@ -113,7 +113,7 @@ class Bench:
         """Outcomes made again as the mesh corrects them: from the same noise, with e_f moved against what the face lacks,
         for as long as that brings it nearer to its person; not those that words guide."""
         best, aims = list(made), [o.faces[0] for o in orders]
-        going = [k for k, o in enumerate(orders) if o.faces.any() and o.text is None]
+        going = [k for k, o in enumerate(orders) if o.faces.any() and (o.text is None or o.alpha == 1)]
         for _ in range(self.corrections):
             going = [k for k in going if best[k].found]
             for k in going:
