@@ -177,8 +177,8 @@ class Clip:
 class Face:
     model: FaceConfig = field(default_factory=FaceConfig)
     train: Train = field(default_factory=lambda: Train(minutes=20, steps=2_600, batch=64, lr=2e-3, ema=0.995))
-    blended: float = 0.3  # share of two faces blended into one, in the stage refit
-    hints: float = 0.5  # weight there of the teacher's features, falling to 0 by its end
+    blended: float = 0.6  # share of two faces made one, in the stage refit
+    hints: float = 0.2  # weight there of the teacher's features, falling to 0 by its end
     refit: Train = field(default_factory=lambda: Train(minutes=60, steps=12_000, batch=64, lr=1.5e-3, ema=0.995))
 
 

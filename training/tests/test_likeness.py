@@ -16,19 +16,6 @@ from facestudio_training.data.pictures import Pictures
 from facestudio_training.stages import asked, likeness, unet
 
 
-def test_crops_are_those_of_the_face_encoder():
-    rng = np.random.default_rng(0)
-    picture = cv2.GaussianBlur(rng.integers(0, 256, (128, 128, 3), np.uint8), (0, 0), 3)
-    points = align.FFHQ_128 + np.array([3.0, -4.0]) + rng.normal(0, 2, (4, 2))
-    theta = torch.from_numpy(asked.crops(points[None], 128, 128))
-    grid = F.affine_grid(theta, [1, 3, 112, 112], align_corners=False)
-    got = F.grid_sample(torch.from_numpy(picture).float().permute(2, 0, 1)[None], grid, align_corners=False)
-    want = align.face(picture, points).astype(np.float32)
-    inside = (grid.abs() < 0.98).all(-1)[0].numpy()
-    assert inside.mean() > 0.5
-    np.testing.assert_allclose(got[0].permute(1, 2, 0).numpy()[inside], want[inside], atol=2)
-
-
 def test_a_persons_mean_is_over_all_the_photos():
     taught = np.eye(4, dtype=np.float32)[[0, 1, 2, 3, 0]]
     held = Pictures(**{k: None for k in Pictures.__dataclass_fields__} | {

@@ -1,62 +1,111 @@
 """How the face encoder goes on: its goals, its teacher, and how it grows."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from facestudio_training import config
 from facestudio_training.models.face import FaceConfig, FaceEncoder
 from facestudio_training.models.teachers import MobileFaceNet
-from facestudio_training.stages.refit import Goals, Hints, begin, goals_of, ridge
+from facestudio_training.stages import goals
+from facestudio_training.stages.goals import Goals
+from facestudio_training.stages.refit import Draw, Hints, begin, translate
 from facestudio_training.trainer import save
 
-PHOTOS, TEACHER, WIDTH = 400, 16, 32
+TEACHER, WIDTH = 16, 32
 
 
 def unit(x: np.ndarray) -> np.ndarray:
     return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
-def drawn(seed: int) -> tuple[np.ndarray, ...]:
-    """What a teacher says; an encoder's embeddings that hold it, colours and noise; the same without the noise; the colours."""
+def drawn(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a teacher says of photos, and their colours."""
     rng = np.random.default_rng(seed)
-    told = unit(rng.normal(size=(PHOTOS, TEACHER))).astype(np.float32)
-    colours = rng.normal(size=(PHOTOS, 3))
-    into = np.linalg.qr(rng.normal(size=(WIDTH, TEACHER + 3)))[0].T
-    clean = told @ into[:TEACHER] + 0.2 * colours @ into[TEACHER:]
-    noisy = unit(clean + 0.7 * rng.normal(size=clean.shape) / WIDTH**0.5)
-    return told, noisy.astype(np.float32), clean, 50 + 10 * colours
+    return (torch.from_numpy(unit(rng.normal(size=(count, TEACHER))).astype(np.float32)),
+            torch.from_numpy(rng.normal(size=(count, 3)).astype(np.float32)))
 
 
-def of_all(goals: Goals, told: np.ndarray) -> np.ndarray:
-    return goals(torch.from_numpy(told), goals.kept).numpy()
+def test_goals_are_of_unit_length_and_as_far_apart_as_the_teacher_says():
+    told, colours = drawn(200, 1)
+    got = Goals(TEACHER, WIDTH, torch.device("cpu"))(told, colours)
+    assert torch.allclose(got.norm(dim=1), torch.ones(200), atol=1e-5)
+    apart = ~torch.eye(200, dtype=torch.bool)
+    both = torch.stack([(got @ got.T)[apart], (told @ told.T)[apart]])
+    assert float(torch.corrcoef(both)[0, 1]) > 0.97
 
 
-def test_goals_are_in_the_encoders_space_without_its_noise(tmp_path):
-    told, noisy, clean, colours = drawn(1)
-    np.save(tmp_path / "e_f.npy", noisy)
-    goals = of_all(goals_of(tmp_path, told, np.arange(300), colours[:300], fresh=True), told)
-    assert np.allclose(np.linalg.norm(goals, axis=1), 1, atol=1e-5)
-    held = slice(300, None)  # photos that the map was not fitted to
-    clean = unit(clean)
-    assert (goals[held] * clean[held]).sum(1).mean() > (noisy[held] * clean[held]).sum(1).mean() + 0.05
+def test_goals_tell_the_colours():
+    told, colours = drawn(400, 2)
+    got = Goals(TEACHER, WIDTH, torch.device("cpu"))(told, colours)
+    fit = torch.linalg.lstsq(got[:300], colours[:300]).solution
+    left = (got[300:] @ fit - colours[300:]).square().sum() / colours[300:].square().sum()
+    assert float(left) < 0.1
 
 
-def test_goals_tell_the_colours_that_the_embeddings_told(tmp_path):
-    told, noisy, _, colours = drawn(4)
-    np.save(tmp_path / "e_f.npy", noisy)
-    goals = of_all(goals_of(tmp_path, told, np.arange(300), colours[:300], fresh=True), told)
-    w, b = ridge(goals[:300], colours[:300])
-    left = ((goals[300:] @ w + b - colours[300:]) ** 2).sum() / ((colours[300:] - colours[300:].mean(0)) ** 2).sum()
-    assert left < 0.5
+def test_goals_are_always_the_same():
+    told, colours = drawn(5, 3)
+    assert torch.equal(*(Goals(TEACHER, WIDTH, torch.device("cpu"))(told, colours) for _ in range(2)))
 
 
-def test_goals_stay_when_the_embeddings_change(tmp_path):
-    told, noisy, _, colours = drawn(2)
-    np.save(tmp_path / "e_f.npy", noisy)
-    first = of_all(goals_of(tmp_path, told, np.arange(PHOTOS), colours, fresh=True), told)
-    np.save(tmp_path / "e_f.npy", -noisy)
-    assert np.array_equal(of_all(goals_of(tmp_path, told, np.arange(PHOTOS), colours, fresh=False), told), first)
+def test_colours_are_in_deviations_of_the_pictures(tmp_path):
+    shades = np.random.default_rng(4).integers(60, 200, (50, 1, 1, 3), np.uint8)
+    held = SimpleNamespace(faces=np.broadcast_to(shades, (50, 112, 112, 3)))
+    got = goals.colours(held, np.arange(50))
+    assert got.shape == (50, 3) and np.abs(got.mean(0)).max() < 0.05 and np.abs(got.std(0) - 1).max() < 0.1
+    assert np.corrcoef(got[:, 0], shades[:, 0, 0].mean(1))[0, 1] > 0.5
+
+
+def test_faces_of_two_people_lie_between_them(monkeypatch):
+    cfg, random = SimpleNamespace(face=SimpleNamespace(blended=0.5)), torch.Generator().manual_seed(5)
+    draw = object.__new__(Draw)
+    draw.cfg, draw.random = cfg.face, random
+    levels = torch.tensor([-0.8, 0.8])
+    draw.crops = type("Flat", (), {"__len__": lambda _: 2, "__call__": lambda _, at: levels[at][:, None, None, None].repeat(1, 3, 112, 112)})()
+    draw.colours = torch.tensor([[0.0, 0, 0], [1, 1, 1]])
+    faces, shown, colours = draw(64)
+    assert faces.shape == shown.shape and shown.abs().max() <= 1
+    alone, two = faces[:32], faces[32:]
+    assert bool((alone.abs() == 0.8).all())
+    between = (two.abs() < 0.79).float().mean((1, 2, 3))
+    assert float((between > 0.99).float().mean()) > 0.05  # the same everywhere
+    assert float(((between > 0.02) & (between < 0.5)).float().mean()) > 0.05  # on two sides of a line
+    torch.testing.assert_close(colours, (faces.mean((1, 2, 3)) / 1.6 + 0.5)[:, None].repeat(1, 3), atol=1e-3, rtol=0)
+
+
+@pytest.fixture
+def speaking(tmp_path):
+    """A config with a U-Net's guidance, embeddings as they were said, and as they are said now."""
+    cfg = config.Config()
+    cfg.paths.state, cfg.guidance.image_dim = str(tmp_path), 3
+    rng = np.random.default_rng(6)
+    before = unit(rng.normal(size=(500, 8))).astype(np.float32)
+    after = before @ np.linalg.qr(rng.normal(size=(8, 8)))[0].astype(np.float32)
+    weight = torch.randn(4, 11, generator=torch.Generator().manual_seed(7))
+    for name in ("unet", "likeness"):
+        save(cfg.state("unet") / f"{name}.safetensors", {"guidance.linear.weight": weight, "unet.x": torch.ones(2)}, {"images": 3})
+    return cfg, before, after, weight
+
+
+def test_the_guidance_understands_the_new_embeddings(speaking):
+    cfg, before, after, weight = speaking
+    translate(cfg, before, after)
+    for name in ("unet", "likeness"):
+        held = load_file(str(cfg.state("unet") / f"{name}.safetensors"))
+        got = held["guidance.linear.weight"]
+        assert torch.equal(got[:, :3], weight[:, :3]) and torch.equal(held["unet.x"], torch.ones(2))
+        said = torch.from_numpy(after) @ got[:, 3:].T
+        assert float((said - torch.from_numpy(before) @ weight[:, 3:].T).abs().max()) < 0.05
+        assert (cfg.state("unet") / f"{name}.json").exists()
+
+
+def test_what_the_guidance_understands_is_left_alone(speaking):
+    cfg, before, _, weight = speaking
+    translate(cfg, before, unit(before + 0.1))
+    assert torch.equal(load_file(str(cfg.state("unet") / "unet.safetensors"))["guidance.linear.weight"], weight)
 
 
 @torch.no_grad()

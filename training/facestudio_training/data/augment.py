@@ -27,12 +27,6 @@ def jitter(matrix: np.ndarray, size: int, rng: np.random.Generator,
     return np.concatenate([linear @ matrix[:, :2], moved[:, None]], 1)
 
 
-def soften(picture: np.ndarray, size: int) -> np.ndarray:
-    """The picture shrunk to size x size and enlarged again, as from a small source."""
-    small = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
-    return cv2.resize(small, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-
-
 def colour(picture: np.ndarray, rng: np.random.Generator, strength: float = 0.2) -> np.ndarray:
     """Random brightness, contrast and tint; one picture in ten turns grey."""
     if rng.random() < 0.1:

@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 
 from ..config import Config
-from ..data import align, pictures, skin
+from ..data import crops, pictures, skin
 from ..language import marks
 from ..models.teachers import mobilefacenet
 from . import face
 from .mix import Mix, tokens
 
-CROP = 112  # side of the recogniser's pictures
 PORTRAITS = ("moved", "stylised")  # scenes of one person
 
 
@@ -23,7 +22,7 @@ PORTRAITS = ("moved", "stylised")  # scenes of one person
 class Asked:
     """For B pictures with M faces in all: latent [B,c,h,w], the pictures that lend their style; style [B,D], faces
     [B,N,F] and mask [B,N,h,w] as in Batch; picture [M], which of B a face is in; place [M,2,3], where it is (see
-    crops); wanted [M,E], what the recogniser is to say of it; tone [M,3], the colour of the person's skin, RGB 0..1; named [B,K],
+    data/crops.py); wanted [M,E], what the recogniser is to say of it; tone [M,3], the colour of the person's skin, RGB 0..1; named [B,K],
     which attributes are to be there (1) or not (-1)."""
 
     latent: Tensor
@@ -58,7 +57,7 @@ class Requests:
         tone[rows] = tones(held, rows)
         self.tone = torch.from_numpy(tone).to(self.device)
         place = np.zeros((len(held), 2, 3), np.float32)
-        place[rows] = crops(held.points[rows], self.side, self.side)
+        place[rows] = crops.places(held.points[rows], self.side, self.side)
         self.place = torch.from_numpy(place).to(self.device)
         self.places = {kind: self.of_scenes(kind) for kind in (*PORTRAITS, "wide") if kind in mix.kinds}
 
@@ -68,7 +67,7 @@ class Requests:
         points, there = held["points"].numpy(force=True), (held["rows"] >= 0).numpy(force=True)
         height, width = (8 * n for n in held["latents"].shape[2:])
         out = np.zeros((*there.shape, 2, 3), np.float32)
-        out[there] = crops(points[there], height, width)
+        out[there] = crops.places(points[there], height, width)
         return torch.from_numpy(out).to(self.device)
 
     def __call__(self, people: int) -> Asked:
@@ -143,16 +142,3 @@ def tones(held: pictures.Pictures, rows: np.ndarray) -> np.ndarray:
     total = np.zeros((len(count), 3))
     np.add.at(total, inverse, seen)
     return (total / count[:, None])[inverse]
-
-
-def crops(points: np.ndarray, height: int, width: int) -> np.ndarray:
-    """For faces with points [R,4,2] in pictures of that size: theta [R,2,3] of torch's affine_grid, from the aligned
-    crop's coordinates (-1..1) to the picture's."""
-    out, side = np.empty((len(points), 2, 3), np.float32), np.array([width, height])
-    for i, found in enumerate(points):
-        # back takes pixels of the crop to pixels of the picture; pixel p of n is at (2 p + 1) / n - 1.
-        back = align.similarity(align.ARCFACE_112, found)
-        linear = back[:, :2] * CROP / side[:, None]
-        middle = back[:, :2] @ np.full(2, (CROP - 1) / 2) + back[:, 2]
-        out[i] = np.concatenate([linear, ((2 * middle + 1) / side - 1)[:, None]], 1)
-    return out

@@ -1,4 +1,4 @@
-"""Trains the face encoder: distilled from MobileFaceNet, with a little margin loss over identities."""
+"""Trains the face encoder: distilled from MobileFaceNet (goals.py), with a little margin loss over identities."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from torch.nn import functional as F
 
 from ..config import Config
 from ..data import align, augment, pictures
-from ..device import autocast, compiled, of, pick, workers
+from ..data.crops import Crops, disturbed
+from ..device import autocast, compiled, of, pick
 from ..files import write_arrays
 from ..models.face import FaceEncoder
 from ..models.teachers import mobilefacenet
-from ..prefetch import ahead
 from ..trainer import Trainer, load_weights, save, setup
+from . import goals
 
 TEACHER_WIDTH = 128
 # The usual five points of a 112x112 face: eyes, nose, mouth corners, left to right in the picture.
@@ -32,19 +33,17 @@ SCALE, MARGIN = 32.0, 0.2  # of the margin loss
 
 
 class Heads(nn.Module):
-    """What only training needs: the read-out to the teacher's space and one centre an identity."""
+    """What only training needs: one centre an identity."""
 
     def __init__(self, embed: int, identities: int) -> None:
         super().__init__()
-        self.teacher = nn.Linear(embed, TEACHER_WIDTH, bias=False)
         self.centres = nn.Parameter(torch.randn(max(1, identities), embed) * 0.05)
 
 
 def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     """Writes <state>/face/face.safetensors (the encoder alone) and face.json (its figures)."""
     device = pick(cfg.device)
-    setup(threads, cfg.face.train.seed, device)
-    cv2.setNumThreads(0 if workers(device) else threads)
+    random = setup(threads, cfg.face.train.seed, device)
     data = pictures.load(cfg)
     taught = teacher_embeddings(cfg, data)
     rows = data.where("train", "low")
@@ -53,29 +52,30 @@ def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
     encoder = FaceEncoder(cfg.face.model).to(device, memory_format=torch.channels_last)
     heads = Heads(cfg.face.model.embed, int(labels.max()) + 1).to(device)
     train = cfg.face.train
-    t = Trainer(cfg.state("face"), "face_train", {"encoder": encoder, "heads": heads}, train, minutes, cfg.fresh)
-    forward, goals, names = compiled(encoder, device), *(torch.from_numpy(x).to(device) for x in (taught, labels))
-
-    def make(step: int) -> tuple[np.ndarray, np.ndarray]:
-        rng = np.random.default_rng([train.seed, t.before, step])
-        chosen = batch_rows(rows, repeated, train.batch, rng)
-        return chosen, np.stack([crop(data, i, rng) for i in chosen])
-
-    batches = ahead(make, t.at, workers(device))
+    t = Trainer(cfg.state("face"), "face_train", {"encoder": encoder, "heads": heads}, train, minutes, cfg.fresh, random=random)
+    crops, forward = Crops(data.pixels[rows], data.points[rows], random), compiled(encoder, device)
+    told, colours, names = (torch.from_numpy(x).to(device) for x in (taught[rows], goals.colours(data, rows), labels[rows]))
+    wanted = goals.Goals(TEACHER_WIDTH, cfg.face.model.embed, device)(told, colours)
+    inside = [np.searchsorted(rows, group) for group in repeated]
     for _ in t:
-        chosen, faces = next(batches)
+        at = torch.from_numpy(batch_rows(len(rows), inside, train.batch, np.random.default_rng([train.seed, t.before, t.at]))).to(device)
         with autocast(device):
-            e = forward(augment.to_tensor(faces, device))
-        at = torch.from_numpy(chosen).to(device)
-        distil, relation, margin = losses(heads, e, goals[at], names[at])
-        t.step(distil + 10 * relation + 0.02 * margin, len(chosen),
-               distil=distil, relation=relation, margin=margin)
-    batches.close()
+            e = forward(disturbed(crops(at), random))
+        distil, margin = losses(heads, e.float(), wanted[at], names[at])
+        t.step(distil + 0.02 * margin, len(at), distil=distil, margin=margin)
     t.load_ema()
     save(cfg.state("face") / "face.safetensors", encoder.state_dict(), {})
     figures = measure(cfg, data, taught, encoder)
     save(cfg.state("face") / "face.safetensors", encoder.state_dict(), figures | {"images": t.images})
     embed_all(cfg, data, encoder)
+
+
+def embedded(cfg: Config) -> np.ndarray:
+    """e_f [N,F] of every picture, as embed_all wrote it."""
+    at = cfg.state("face") / "e_f.npy"
+    if not at.exists():
+        raise SystemExit(f"{at} is missing: run the face stage first")
+    return np.load(at)
 
 
 def load(cfg: Config) -> FaceEncoder:
@@ -85,18 +85,14 @@ def load(cfg: Config) -> FaceEncoder:
     return encoder.eval().to(memory_format=torch.channels_last)
 
 
-def losses(heads: Heads, e: Tensor, target: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """1 - cosine of the read-out to the teacher; squared error of the batch's similarity
-    matrices; CosFace over the rows whose identity has several pictures (label >= 0)."""
-    distil = 1 - F.cosine_similarity(heads.teacher(e), target).mean()
-    apart = ~torch.eye(len(e), dtype=torch.bool, device=e.device)
-    relation = ((e @ e.T - target @ target.T)[apart] ** 2).mean()
-    known = labels >= 0
+def losses(heads: Heads, e: Tensor, target: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """1 - cosine to the goals; CosFace over the rows whose identity has several pictures (label >= 0)."""
+    distil, known = 1 - F.cosine_similarity(e, target).mean(), labels >= 0
     if not known.any():
-        return distil, relation, e.new_zeros(())
+        return distil, e.new_zeros(())
     cosine = e[known] @ F.normalize(heads.centres, dim=1).T
     margin = MARGIN * F.one_hot(labels[known], cosine.shape[1])
-    return distil, relation, F.cross_entropy(SCALE * (cosine - margin), labels[known])
+    return distil, F.cross_entropy(SCALE * (cosine - margin), labels[known])
 
 
 def identities(identity: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -110,32 +106,11 @@ def identities(identity: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, list
     return labels, repeated
 
 
-def batch_rows(rows: np.ndarray, repeated: list[np.ndarray], size: int, rng: np.random.Generator) -> np.ndarray:
-    """Half of a batch at random, half as pairs of one person, which relations need."""
+def batch_rows(count: int, repeated: list[np.ndarray], size: int, rng: np.random.Generator) -> np.ndarray:
+    """Of so many pictures half of a batch at random, half as pairs of one person; in random order."""
     pairs = size // 4 if repeated else 0
     chosen = [rng.choice(repeated[k], 2, replace=False) for k in rng.integers(0, len(repeated), pairs)] if pairs else []
-    return np.concatenate([rng.choice(rows, size - 2 * pairs), *chosen])
-
-
-def crop(data: pictures.Pictures, i: int, rng: np.random.Generator) -> np.ndarray:
-    """An aligned face [112,112,3] whose alignment, sharpness, colour and side are disturbed."""
-    return disturbed(placed(data, i, rng), rng)
-
-
-def placed(data: pictures.Pictures, i: int, rng: np.random.Generator) -> np.ndarray:
-    """An aligned face [112,112,3] whose alignment and side are disturbed."""
-    points = data.points[i] + rng.normal(0, 0.5, (4, 2))
-    matrix = augment.jitter(align.similarity(points, align.ARCFACE_112), 112, rng,
-                            shift=1.5, scale=0.03, turn=3.0)
-    face = cv2.warpAffine(np.asarray(data.pixels[i]), matrix, (112, 112), flags=cv2.INTER_LINEAR)
-    return face[:, ::-1] if rng.random() < 0.5 else face
-
-
-def disturbed(face: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The face in other light, and at times as from a small source."""
-    if rng.random() < 0.15:
-        face = augment.soften(face, int(rng.integers(36, 90)))
-    return augment.colour(face, rng)
+    return rng.permutation(np.concatenate([rng.integers(0, count, size - 2 * pairs), *chosen]))
 
 
 def teacher_embeddings(cfg: Config, data: pictures.Pictures) -> np.ndarray:

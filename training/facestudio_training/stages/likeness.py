@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from ..config import Config
 from ..data import pictures, skin
+from ..data.crops import cut
 from ..device import autocast, compiled, pick
 from ..diffusion import alphas, ancestral, timesteps
 from ..models.annotator import shrunk
@@ -24,7 +25,7 @@ from ..models.critic import Critic, FaceCritic
 from ..optim import mixed
 from ..trainer import Trainer, setup
 from . import marks, unet, vae
-from .asked import CROP, Asked, Requests, recogniser
+from .asked import Asked, Requests, recogniser
 from .mix import Mix
 from .sharpen import still
 
@@ -136,8 +137,7 @@ class Verdict:
 
     def faces(self, made: Tensor, picture: Tensor, place: Tensor) -> Tensor:
         """The recogniser's crops [M,3,112,112] out of pictures [B,3,H,W], with some noise on them."""
-        grid = F.affine_grid(place, [len(place), 3, CROP, CROP], align_corners=False)
-        crop = F.grid_sample(made[picture], grid, mode="bilinear", align_corners=False)
+        crop = cut(made[picture], place)
         crop = crop + self.cfg.grain * torch.randn(crop.shape, generator=self.random, device=crop.device)
         return ((crop * 0.5 + 0.5 - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
 

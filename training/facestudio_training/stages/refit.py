@@ -1,24 +1,18 @@
-"""Trains a face encoder to say what its teacher says, in the space of the encoder that was there before.
+"""Trains the face encoder on towards its goals (goals.py), from whatever it said before.
 
-What the teacher tells of a crop is mapped by ridge regression into that encoder's space; the few directions
-in which the encoder holds the face's colours, of which a teacher of identities tells nothing, stay its own:
+Teacher and encoder see the same crop, the encoder in disturbed light; some crops are of two faces, of which the
+teacher says something too: a function is learnt from more than the photos that there are. On the way the encoder's
+features are asked to tell the teacher's, place by place. Residual units that the config has and the checkpoint lacks
+begin as their shortcut.
 
-    goal = normalize((1 - Q Q') (t M + b) + Q Q' e), M and b from min sum |e - t M - b|^2 + r |M|^2,
-    Q an orthonormal basis of W, from min sum |colours - e W - c|^2 + r |W|^2
-
-so that what e_f holds besides who somebody is and the tone of the skin (noise, the pose) goes, and whatever reads
-e_f goes on to understand it. Residual units that the config has and the checkpoint lacks begin as their shortcut.
-
-Teacher and encoder see the same crop, the encoder in disturbed light; some crops are blends of two faces, of which
-the teacher says something too. On the way the encoder's features are asked to tell the teacher's, place by place.
+A U-Net that was trained with what the encoder said before goes on to understand it: the guidance Linear is given
+the translation.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from pathlib import Path
+import os
 
-import cv2
 import numpy as np
 import torch
 from safetensors.torch import load_file
@@ -26,32 +20,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..config import Config
-from ..data import augment, pictures, skin
-from ..device import autocast, compiled, pick, workers
-from ..files import write_arrays
+from ..data import pictures
+from ..data.crops import SIDE, Crops, disturbed
+from ..device import autocast, compiled, pick
 from ..models.face import FaceEncoder
 from ..models.teachers import MobileFaceNet, mobilefacenet
 from ..optim import mixed
-from ..prefetch import ahead
 from ..trainer import Trainer, save, setup
-from . import face
+from . import face, goals
 
-RIDGE = 1e-3  # r, as a share of the mean square of what is mapped, over all photos
-
-
-@dataclasses.dataclass
-class Goals:
-    """linear [T,F] and mean [F] are M and b; basis [F,3] is Q; kept [N,3] is Q' e of every photo."""
-
-    linear: Tensor
-    mean: Tensor
-    basis: Tensor
-    kept: Tensor
-
-    def __call__(self, told: Tensor, kept: Tensor) -> Tensor:
-        """The goals [B,F] of what the teacher says of crops [B,T] that hold the colours kept [B,3]."""
-        goal = told @ self.linear + self.mean
-        return F.normalize(goal + (kept - goal @ self.basis) @ self.basis.T, dim=1)
+STRANGE = 0.5  # cosine of what the encoder says to what it said before, under which that is another language
+SEAM = 0.1  # of two faces put together, as a share of a face's side
 
 
 class Hints(nn.Module):
@@ -71,17 +50,19 @@ class Teacher:
     """pixels [B,3,112,112] in [-1,1] -> the embedding [B,T] and the features on the way: in ONNX Runtime on a processor."""
 
     def __init__(self, cfg: Config, device: torch.device) -> None:
-        self.device, self.net = device, mobilefacenet(cfg.path("teachers") / "mobilefacenet_foamliu.pt").to(device)
-        self.session = face.session(_Flat(self.net)) if device.type == "cpu" else None
+        self.device = device
+        net = _Flat(mobilefacenet(cfg.path("teachers") / "mobilefacenet_foamliu.pt")).to(device, memory_format=torch.channels_last)
+        self.net = compiled(net, device)
+        self.session = face.session(net) if device.type == "cpu" else None
 
     @torch.no_grad()
     def __call__(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
-        x = face.teacher_input(pixels).contiguous()
+        x = face.teacher_input(pixels)
         if self.session is None:
             with autocast(self.device):
-                e, maps = self.net.maps(x)
+                e, *maps = self.net(x.contiguous(memory_format=torch.channels_last))
             return e.float(), [m.float() for m in maps]
-        e, *maps = (torch.from_numpy(v) for v in self.session.run(None, {"pixels": x.numpy()}))
+        e, *maps = (torch.from_numpy(v) for v in self.session.run(None, {"pixels": x.contiguous().numpy()}))
         return e, maps
 
 
@@ -96,44 +77,73 @@ class _Flat(nn.Module):
 
 
 def run(cfg: Config, minutes: float | None = None, threads: int = 1) -> None:
-    """Rewrites <state>/face/face.safetensors, face.json and e_f.npy."""
+    """Rewrites <state>/face/face.safetensors, face.json and e_f.npy, and the guidance Linear where there is one."""
     device, train = pick(cfg.device), cfg.face.refit
-    setup(threads, train.seed + 1, device)
-    cv2.setNumThreads(0 if workers(device) else threads)
+    random = setup(threads, train.seed + 1, device)
     data = pictures.load(cfg)
     taught = face.teacher_embeddings(cfg, data)
     rows = data.where("train", "low")
     rows = rows[data.found[rows] & taught[rows].any(1)]
-    encoder = begin(cfg).to(device, memory_format=torch.channels_last)
-    hints = Hints(cfg.face.model.widths).to(device)
-    t = Trainer(cfg.state("face"), "refit", {"encoder": encoder, "hints": hints}, train, minutes, cfg.fresh,
-                optimizers=mixed(nn.ModuleList([encoder, hints]), train))
-    goals = goals_of(cfg.state("face"), taught, rows, colours_of(data, rows), cfg.fresh, device)
-    teacher, forward = Teacher(cfg, device), compiled(encoder, device)
-
-    def make(step: int) -> tuple[np.ndarray, ...]:
-        rng = np.random.default_rng([train.seed, 1, t.before, step])
-        chosen = rng.choice(rows, (train.batch, 2))
-        share = np.where(rng.random(train.batch) < cfg.face.blended, rng.random(train.batch), 1)
-        faces = [blend(data, pair, s, rng) for pair, s in zip(chosen, share, strict=True)]
-        return chosen, share.astype(np.float32), np.stack(faces), np.stack([face.disturbed(f, rng) for f in faces])
-
-    batches = ahead(make, t.at, workers(device))
-    for _ in t:
-        chosen, share, clean, faces = next(batches)
-        told, maps = teacher(augment.to_tensor(clean, device))
-        with autocast(device):
-            e, seen = forward(augment.to_tensor(faces, device), True)
-            hint = hints(seen, maps)
-        a, b = goals.kept[torch.from_numpy(chosen).to(device)].unbind(1)
-        goal = goals(told, b + torch.from_numpy(share).to(device)[:, None] * (a - b))
-        apart = 1 - F.cosine_similarity(e.float(), goal).mean()
-        t.step(apart + (1 - t.progress) * cfg.face.hints * hint, len(chosen), apart=apart, hint=hint)
-    batches.close()
-    t.load_ema()
+    before = face.embedded(cfg)
+    t, encoder = fit(cfg, Draw(cfg, data, rows, random), minutes)
     figures = face.measure(cfg, data, taught, encoder)
     save(cfg.state("face") / "face.safetensors", encoder.state_dict(), figures | {"images": t.images})
     face.embed_all(cfg, data, encoder)
+    translate(cfg, before[rows], face.embedded(cfg)[rows])
+
+
+def fit(cfg: Config, draw: Draw, minutes: float | None) -> tuple[Trainer, FaceEncoder]:
+    """The encoder trained on what draw(batch) gives: faces, what the encoder is to be shown of them, their colours."""
+    device, train = draw.random.device, cfg.face.refit
+    encoder = begin(cfg).to(device, memory_format=torch.channels_last)
+    hints = Hints(cfg.face.model.widths).to(device)
+    t = Trainer(cfg.state("face"), "refit", {"encoder": encoder, "hints": hints}, train, minutes, cfg.fresh,
+                optimizers=mixed(nn.ModuleList([encoder, hints]), train), random=draw.random)
+    wanted, teacher, forward = goals.Goals(face.TEACHER_WIDTH, cfg.face.model.embed, device), Teacher(cfg, device), compiled(encoder, device)
+    for _ in t:
+        clean, faces, colours = draw(train.batch)
+        told, maps = teacher(clean)
+        with autocast(device):
+            e, seen = forward(faces, True)
+            hint = hints(seen, maps)
+        apart = 1 - F.cosine_similarity(e.float(), wanted(told, colours)).mean()
+        t.step(apart + (1 - t.progress) * cfg.face.hints * hint, len(faces), apart=apart, hint=hint)
+    t.load_ema()
+    return t, encoder
+
+
+class Draw:
+    """Calls draw(count) -> faces [B,3,112,112], the same in disturbed light, and their colours [B,3]: of these rows, some of
+    them of two people."""
+
+    def __init__(self, cfg: Config, data: pictures.Pictures, rows: np.ndarray, random: torch.Generator) -> None:
+        self.cfg, self.random = cfg.face, random
+        self.crops = Crops(data.pixels[rows], data.points[rows], random)
+        self.colours = torch.from_numpy(goals.colours(data, rows)).to(random.device)
+
+    def __call__(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        first = self.rows(count)
+        faces, colours, two = self.crops(first), self.colours[first], int(count * self.cfg.blended)
+        if two:
+            second = self.rows(two)
+            share = self.shares(two)
+            faces[-two:] = faces[-two:].lerp(self.crops(second), share)
+            colours[-two:] = colours[-two:].lerp(self.colours[second], share.mean((2, 3)))
+        return faces, disturbed(faces, self.random), colours
+
+    def rows(self, count: int) -> Tensor:
+        return (self.uniform(count) * len(self.crops)).long()
+
+    def shares(self, count: int) -> Tensor:
+        """Of the second face, [B,1,112,112]: of one half of them the same everywhere, of the other all on one side
+        of a line."""
+        side = torch.linspace(-1, 1, SIDE, device=self.random.device)
+        angle, middle = (2 * np.pi * self.uniform(count, 1, 1)), self.uniform(count, 1, 1) - 0.5
+        split = ((angle.cos() * side[None, None] + angle.sin() * side[None, :, None] - middle) / SEAM).sigmoid()
+        return torch.where(self.uniform(count, 1, 1) < 0.5, self.uniform(count, 1, 1), split)[:, None]
+
+    def uniform(self, *shape: int) -> Tensor:
+        return torch.rand(*shape, generator=self.random, device=self.random.device)
 
 
 def begin(cfg: Config) -> FaceEncoder:
@@ -149,35 +159,21 @@ def begin(cfg: Config) -> FaceEncoder:
     return encoder
 
 
-def blend(data: pictures.Pictures, pair: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """The first face of a pair, or share of it and the rest of the second."""
-    first = face.placed(data, pair[0], rng)
-    return first if share == 1 else cv2.addWeighted(first, share, face.placed(data, pair[1], rng), 1 - share, 0)
-
-
-def goals_of(folder: Path, taught: np.ndarray, rows: np.ndarray, colours: np.ndarray, fresh: bool,
-             device: torch.device = torch.device("cpu")) -> Goals:
-    """What leads from the teacher to the goals; colours [R,3] are those of the faces of rows. It is fitted to the encoder
-    as it was when the stage first began: what that has learnt since would narrow it."""
-    at = folder / "refit.npz"
-    if fresh or not at.exists():
-        e = np.load(folder / "e_f.npy").astype(np.float64)
-        linear, mean = ridge(taught[rows], e[rows])
-        basis = np.linalg.qr(ridge(e[rows], colours)[0])[0]
-        write_arrays(at, linear=linear, mean=mean, basis=basis, kept=e @ basis)
-    held = np.load(at)
-    return Goals(*(torch.from_numpy(held[k].astype(np.float32)).to(device) for k in ("linear", "mean", "basis", "kept")))
-
-
-def ridge(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """W [X,Y] and b [Y] with y about x W + b; x of about unit length."""
-    x, y = x.astype(np.float64), y.astype(np.float64)
-    middle, mean = x.mean(0), y.mean(0)
-    x = x - middle
-    w = np.linalg.solve(x.T @ x + RIDGE * len(x) / x.shape[1] * np.eye(x.shape[1]), x.T @ (y - mean))
-    return w, mean - middle @ w
-
-
-def colours_of(data: pictures.Pictures, rows: np.ndarray) -> np.ndarray:
-    """The mean colour [R,3] of each face's skin, CIE Lab."""
-    return np.stack([cv2.cvtColor(skin.of(np.asarray(data.faces[i])), cv2.COLOR_RGB2LAB).reshape(-1, 3).mean(0) for i in rows])
+def translate(cfg: Config, before: np.ndarray, after: np.ndarray) -> None:
+    """Where embeddings after [N,F] are in another language than before, U-Nets that there are get a guidance Linear that
+    understands them as it understood those."""
+    apart = float((before * after).sum(1).mean())
+    paths = [p for p in (cfg.state("unet") / f"{name}.safetensors" for name in ("unet", "likeness")) if p.exists()]
+    if apart > STRANGE or not paths:
+        return
+    spoken = torch.from_numpy(goals.translation(after, before).astype(np.float32))
+    kept = float(np.square(after @ spoken.numpy()).sum() / np.square(before).sum())
+    for path in paths:
+        weights, times = load_file(str(path)), path.stat()
+        held = weights["guidance.linear.weight"]
+        held[:, cfg.guidance.image_dim:] = held[:, cfg.guidance.image_dim:] @ spoken.T
+        save(path, weights)
+        os.utime(path, (times.st_atime, times.st_mtime))  # which of them is newer decides what is used
+        path.with_suffix(".resume.pt").unlink(missing_ok=True)
+    print(f"refit: the guidance Linear was given the translation of e_f (cosine to before {apart:.2f}), which explains "
+          f"{kept:.0%} of it", flush=True)
