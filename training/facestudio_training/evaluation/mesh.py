@@ -153,20 +153,23 @@ class Mesh:
         height, width = (s or self.side for s in first.size)
         h, w = height // m["latent"]["factor"], width // m["latent"]["factor"]
         given = np.stack([self.tokens(o) for o in orders])
-        empty = self.graph("guidance", image_embed=np.zeros_like(first.image)[None], face_embed=np.zeros_like(first.faces[:1]))
-        context = np.concatenate([np.broadcast_to(empty[None], given.shape), given])
         masks = np.stack([self.masks(o, h, w) for o in orders])
-        masks = np.concatenate([masks, masks])
         scale = np.array([o.scale or m["sampling"]["guidance_scale"] for o in orders], np.float32)[:, None, None, None]
+        guided = bool((scale != 1).any())
+        if guided:
+            empty = self.graph("guidance", image_embed=np.zeros_like(first.image)[None], face_embed=np.zeros_like(first.faces[:1]))
+            given, masks = np.concatenate([given, np.broadcast_to(empty[None], given.shape)]), np.concatenate([masks, masks])
         steps, shape = first.steps or m["sampling"]["steps"], (m["latent"]["channels"], h, w)
         sampler = Ancestral(m["schedule"], steps)
         draw = lambda step: np.stack([noise.normals(o.seed, shape, step) for o in orders])  # noqa: E731
         x = draw(0) * sampler.start
         for k in range(steps):
-            seen = np.concatenate([sampler.scaled(x, k)] * 2)
-            out = self.graph("unet", latent=seen, timestep=np.full(len(seen), sampler.times[k]), context=context, mask=masks)
-            plain, told = np.split(out, 2)
-            x = sampler.step(plain + scale * (told - plain), x, k, draw(k + 1) if k + 1 < steps else None)
+            seen = np.concatenate([sampler.scaled(x, k)] * (2 if guided else 1))
+            told = self.graph("unet", latent=seen, timestep=np.full(len(seen), sampler.times[k]), context=given, mask=masks)
+            if guided:
+                told, plain = np.split(told, 2)
+                told = plain + scale * (told - plain)
+            x = sampler.step(told, x, k, draw(k + 1) if k + 1 < steps else None)
         return x
 
     def decode(self, latents: np.ndarray) -> np.ndarray:

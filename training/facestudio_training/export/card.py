@@ -17,8 +17,8 @@ product: its scores are no proof of who somebody is. Every picture made with it 
 
 LIMITS = """## Limits
 
-- Trained in minutes on one GPU: people are known again, but wrinkles and contrast are overdone at times, and hands, text,
-  patterns and busy backgrounds come out as daubs.
+- Trained in minutes on one GPU: people are known again, but hair and headwear of both pictures run into each other, skin is redder
+  or paler than the person's at times, and hands, text, patterns and busy backgrounds come out as daubs.
 - Pictures of {size}x{size} pixels with one large, roughly frontal face are most of what it has seen. Groups were a small
   share and are where it is weakest.
 - Most of the training pictures show celebrities, or people whom another generator made; figures by sex and
