@@ -11,6 +11,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from facestudio_training import config, device, diffusion, optim
+from facestudio_training.data import crops
 from facestudio_training.language.marks import NAMES
 from facestudio_training.models import face as face_model
 from facestudio_training.models.annotator import Annotator
@@ -23,7 +24,7 @@ from facestudio_training.models.unet import UNet
 from facestudio_training.models.vae import Decoder, Encoder, reconstruction_loss
 from facestudio_training.models.teachers import MobileFaceNet
 from facestudio_training.models.vision import VisionTrio
-from facestudio_training.stages import asked, clip, face, likeness, prior, segmenter, text, unet
+from facestudio_training.stages import asked, clip, face, goals, likeness, prior, segmenter, text, unet
 
 GPU = torch.device("cuda")
 B = 4
@@ -160,8 +161,14 @@ def test_a_forward_of_the_face_encoder_and_the_recogniser_of_latents(tiny):
     e = net(torch.randn(B, 3, 112, 112, device=GPU))
     assert e.device.type == "cuda"
     heads = there(lambda: face.Heads(tiny.face.model.embed, 3))
-    target = torch.nn.functional.normalize(heads.teacher(e), dim=1)
-    assert (1 - torch.nn.functional.cosine_similarity(target, target)).mean().device.type == "cuda"
+    assert (e @ heads.centres.T).device.type == "cuda"
+
+
+def test_faces_are_cut_disturbed_and_compared_with_their_goals():
+    faces = crops.cut(torch.randn(B, 3, 32, 32, device=GPU), torch.randn(B, 2, 3, device=GPU))
+    assert crops.disturbed(faces, None).device.type == "cuda"
+    wanted = goals.Goals(16, 32, GPU)
+    assert wanted(torch.randn(B, 16, device=GPU), torch.randn(B, 3, device=GPU)).shape == (B, 32)
 
 
 def test_a_name_that_is_no_device_is_refused():
