@@ -3,15 +3,12 @@
 import os
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch.nn import functional as F
 
 from facestudio_training import diffusion
-from facestudio_training.data import align
 from facestudio_training.data.pictures import Pictures
 from facestudio_training.stages import asked, likeness, unet
 

@@ -4,7 +4,7 @@
 
 with t the teacher's unit embedding [T], s the skin's mean colour (CIE Lab, each in deviations from the mean of the
 training pictures), and P [T+4,F] orthonormal rows, always the same ones. A cosine of two goals is then nearly the
-teacher's own: what a recogniser tells apart lies as far apart here. It tells nothing of the skin's tone, without which
+teacher's own: what a recogniser tells apart lies as far apart here. The teacher tells nothing of the skin's tone, without which
 dark people come out pale; more of the colours than this would make people of one tone alike.
 """
 
