@@ -51,7 +51,7 @@ def test_goals_are_always_the_same():
     assert torch.equal(*(Goals(TEACHER, WIDTH, torch.device("cpu"))(told, colours) for _ in range(2)))
 
 
-def test_colours_are_in_deviations_of_the_pictures(tmp_path):
+def test_colours_are_in_deviations_of_the_pictures():
     shades = np.random.default_rng(4).integers(60, 200, (50, 1, 1, 3), np.uint8)
     held = SimpleNamespace(faces=np.broadcast_to(shades, (50, 112, 112, 3)))
     got = goals.colours(held, np.arange(50))
@@ -59,10 +59,9 @@ def test_colours_are_in_deviations_of_the_pictures(tmp_path):
     assert np.corrcoef(got[:, 0], shades[:, 0, 0].mean(1))[0, 1] > 0.5
 
 
-def test_faces_of_two_people_lie_between_them(monkeypatch):
-    cfg, random = SimpleNamespace(face=SimpleNamespace(blended=0.5)), torch.Generator().manual_seed(5)
+def test_faces_of_two_people_lie_between_them():
     draw = object.__new__(Draw)
-    draw.cfg, draw.random = cfg.face, random
+    draw.cfg, draw.random = SimpleNamespace(blended=0.5), torch.Generator().manual_seed(5)
     levels = torch.tensor([-0.8, 0.8])
     draw.crops = type("Flat", (), {"__len__": lambda _: 2, "__call__": lambda _, at: levels[at][:, None, None, None].repeat(1, 3, 112, 112)})()
     draw.colours = torch.tensor([[0.0, 0, 0], [1, 1, 1]])
